@@ -1,0 +1,285 @@
+"""What the engine tells while it works: a closed union of frozen dataclasses.
+
+Observers (the ``massgen_observe`` hook), the CLI and `Agent.run` all receive these. Match on the type:
+
+    match event:
+        case TextDelta(text): ...
+        case ContextFitted(): ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from massgen_core.messages import Message, Reasoning, ToolCall
+
+FinishReason: TypeAlias = Literal[
+    "stop", "length", "tool_calls", "content_filter", "cancelled", "error"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a fit did.
+
+    Attributes:
+        kind: ``drop``, ``clip``, ``mask``, ``offload``, ``replace`` or ``restore``.
+        strategy: Registered name of the strategy that proposed it; ``floor`` for the last resort.
+        reason: Why, in words for a person.
+        message_ids: The messages it touched, in order.
+        tokens_before: Tokens of these messages in the view before.
+        tokens_after: Tokens of what stands for them now; 0 for a drop.
+        handle: Gives back the untouched messages; ``context restore HANDLE``.
+    """
+
+    kind: Literal["drop", "clip", "mask", "offload", "replace", "restore"]
+    strategy: str
+    reason: str
+    message_ids: tuple[str, ...]
+    tokens_before: int
+    tokens_after: int
+    handle: str
+
+
+# Context
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFitted:
+    """The view was made smaller.
+
+    Attributes:
+        tokens_before: Estimated tokens of the view before, upper bound.
+        tokens_after: The same after.
+        limit: Tokens the view may have.
+        operations: What was done, in order.
+    """
+
+    kind: ClassVar[str] = "context.fitted"
+    tokens_before: int
+    tokens_after: int
+    limit: int
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRejected:
+    """A strategy's plan broke an invariant and was not applied; the next strategy ran.
+
+    Attributes:
+        strategy: Registered name.
+        invariant: Its number in the architecture document.
+        reason: What was wrong.
+    """
+
+    kind: ClassVar[str] = "context.plan_rejected"
+    strategy: str
+    invariant: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyFailed:
+    """A strategy raised instead of planning; the next one ran."""
+
+    kind: ClassVar[str] = "context.strategy_failed"
+    strategy: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowReported:
+    """A provider refused a request as too long; the window is refitted and sent again, smaller.
+
+    Attributes:
+        limit: The window the provider named, tokens; None if it did not.
+        used: The prompt size it counted, tokens; None if it did not.
+        attempt: How often this request was refused so far, from 1.
+    """
+
+    kind: ClassVar[str] = "context.overflow_reported"
+    limit: int | None
+    used: int | None
+    attempt: int
+
+
+# Memory: sessions now, the ledger's events join them
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """An earlier session goes on.
+
+    Attributes:
+        session_id: The session.
+        entries: Entries in its journal.
+        closed_calls: Ids of tool calls a crash left open; each now has an explicit result.
+    """
+
+    kind: ClassVar[str] = "memory.session_resumed"
+    session_id: str
+    entries: int
+    closed_calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalQuarantined:
+    """A damaged tail of a journal was set aside; all before it is in use.
+
+    Attributes:
+        session_id: The session.
+        seq: Sequence number of the first entry set aside.
+        entries: How many were.
+        reason: What was wrong with the first.
+    """
+
+    kind: ClassVar[str] = "memory.journal_quarantined"
+    session_id: str
+    seq: int
+    entries: int
+    reason: str
+
+
+# Backend: what `Backend.stream` yields
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of the answer."""
+
+    kind: ClassVar[str] = "backend.text_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's reasoning, for display."""
+
+    kind: ClassVar[str] = "backend.reasoning_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningBlock:
+    """A complete reasoning block, to be kept in the message and sent back unchanged."""
+
+    kind: ClassVar[str] = "backend.reasoning_block"
+    reasoning: Reasoning
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A complete tool call of the answer."""
+
+    kind: ClassVar[str] = "backend.tool_called"
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the provider counted, in tokens.
+
+    Attributes:
+        prompt: The whole prompt, cached part included.
+        completion: The answer, reasoning included.
+        cached: The part of `prompt` read from the provider's cache.
+        reasoning: The part of `completion` that was reasoning.
+    """
+
+    kind: ClassVar[str] = "backend.usage"
+    prompt: int
+    completion: int
+    cached: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is complete; always the last event of a stream."""
+
+    kind: ClassVar[str] = "backend.finished"
+    reason: FinishReason
+    model: str = ""
+
+
+# Agent
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAppended:
+    """A message is in the journal, on disk.
+
+    Attributes:
+        message: The message.
+        seq: Its sequence number in the journal.
+        tokens: Its counted size.
+    """
+
+    kind: ClassVar[str] = "agent.message_appended"
+    message: Message
+    seq: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool begins to run."""
+
+    kind: ClassVar[str] = "agent.tool_started"
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool ended; the model gets `text`, an error text if `is_error`."""
+
+    kind: ClassVar[str] = "agent.tool_finished"
+    call: ToolCall
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    """The agent answered; always the last event of a turn.
+
+    Attributes:
+        text: The final answer.
+        steps: Model calls in this turn.
+        usage: Sum of the reported usage of these calls.
+    """
+
+    kind: ClassVar[str] = "agent.turn_finished"
+    text: str
+    steps: int
+    usage: Usage
+
+
+# Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFailed:
+    """A plugin could not be loaded, or failed while it was asked for something.
+
+    Attributes:
+        dist: The distribution.
+        name: The entry point or the registered name.
+        error: What it raised.
+    """
+
+    kind: ClassVar[str] = "plugin.failed"
+    dist: str
+    name: str
+    error: str
+
+
+ContextEvent: TypeAlias = ContextFitted | PlanRejected | StrategyFailed | OverflowReported
+MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined
+BackendEvent: TypeAlias = (
+    TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished
+)
+AgentEvent: TypeAlias = MessageAppended | ToolStarted | ToolFinished | TurnFinished
+PluginEvent: TypeAlias = PluginFailed
+Event: TypeAlias = ContextEvent | MemoryEvent | BackendEvent | AgentEvent | PluginEvent
