@@ -45,8 +45,8 @@
         ├── ToolNotFound
         └── TooManySteps
 
-Each error has a stable ``code`` (its page is ``docs/reference/errors.md#<code>``), a ``hint`` that says
-what to do, and typed attributes. All of them pickle.
+Each error has a stable ``code`` (its page is ``docs/reference/errors.md#<code>``), a ``hint`` that
+says what to do, and typed attributes. All of them pickle.
 """
 
 from __future__ import annotations

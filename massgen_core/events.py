@@ -1,6 +1,7 @@
 """What the engine tells while it works: a closed union of frozen dataclasses.
 
-Observers (the ``massgen_observe`` hook), the CLI and `Agent.run` all receive these. Match on the type:
+Observers (the ``massgen_observe`` hook), the CLI and `Agent.run` all receive these. Match on the
+type:
 
     match event:
         case TextDelta(text): ...

@@ -1,7 +1,7 @@
 """The one message model of the engine, its JSON form, and the codec for OpenAI chat messages.
 
-A `Message` has a role and a tuple of parts. Parts are a closed union of frozen dataclasses; a part kind
-this version does not know is kept as `Unknown` and written back unchanged.
+A `Message` has a role and a tuple of parts. Parts are a closed union of frozen dataclasses; a part
+kind this version does not know is kept as `Unknown` and written back unchanged.
 """
 
 from massgen_core.messages._json import message_from_json, message_to_json

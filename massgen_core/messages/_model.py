@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal, TypeAlias, get_args
 from massgen_core.clock import uuid7
 
 JSONValue: TypeAlias = (
-    "None | bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue]"
+    "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
 )
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -155,8 +155,8 @@ class Message:
         parts: What is said, in order.
         id: UUIDv7.
         created_at: Seconds since the Unix epoch.
-        meta: ``pinned`` (bool), ``priority`` (int), ``author`` (str), ``trust`` (str) have a meaning to
-            the engine; other keys are kept.
+        meta: ``pinned`` (bool), ``priority`` (int), ``author`` (str), ``trust`` (str) have a
+            meaning to the engine; other keys are kept.
     """
 
     role: Role

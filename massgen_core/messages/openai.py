@@ -1,7 +1,9 @@
 """OpenAI chat messages: ``{"role", "content", "tool_calls", "tool_call_id"}`` dicts.
 
-`from_openai` and `to_openai` are pure and inverse to each other: what the model has no field for (``name``,
-``refusal``, a content given as a list, an absent content) is kept in ``Message.meta["openai"]``.
+`from_openai` and `to_openai` are pure and inverse to each other. What the model has no field for
+(``name``, ``refusal``, …) is kept in ``Message.meta["openai"]`` under its own name; ``role``,
+``content`` and ``tool_calls`` there say how these three were written: another word for the role, a
+content given as a list or not at all, extra fields of calls.
 Format: OpenAI API reference, "Create chat completion", field ``messages``.
 """
 
@@ -41,9 +43,11 @@ _ROLES: Final[dict[str, Role]] = {
     "tool": "tool",
 }
 _OWN: Final = frozenset({"role", "content", "tool_calls", "tool_call_id"})
+_FORMS: Final = frozenset({"role", "content", "tool_calls"})
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,", re.ASCII)
 _CALL_KEYS: Final = frozenset({"id", "type", "function"})
 _FUNCTION_KEYS: Final = frozenset({"name", "arguments"})
+_CALL_FORM: Final = "a tool call needs an id and a function {name, arguments}"
 
 
 def from_openai(data: Mapping[str, Any], *, index: int | None = None) -> Message:
@@ -65,25 +69,16 @@ def from_openai(data: Mapping[str, Any], *, index: int | None = None) -> Message
     if wire_role != role:
         extra["role"] = wire_role
     parts = _parts(data, extra, index)
-    if role == "tool":
-        result = _result(data, parts, index)
-        return Message("tool", (result,), meta={META: extra} if extra else {})
-    if "tool_call_id" in data:
-        raise InvalidMessages(
-            f"{_at(index)}only a tool message has tool_call_id, this one is {wire_role!r}",
-            index=index,
-        )
-    calls: list[Part] = []
-    if "tool_calls" in data:
-        if not data["tool_calls"]:
-            extra["tool_calls"] = data["tool_calls"]
-        elif role != "assistant":
+    said: tuple[Part, ...] = (_result(data, parts, index),) if role == "tool" else parts
+    if role != "tool" and "tool_call_id" in data:
+        if data["tool_call_id"] is not None:
             raise InvalidMessages(
-                f"{_at(index)}only an assistant message has tool_calls", index=index
+                f"{_at(index)}only a tool message has tool_call_id, this one is {wire_role!r}",
+                index=index,
             )
-        else:
-            calls = _calls(data["tool_calls"], extra, index)
-    return Message(role, (*parts, *calls), meta={META: extra} if extra else {})
+        extra["tool_call_id"] = None
+    calls = _calls(data, role, extra, index) if "tool_calls" in data else []
+    return Message(role, (*said, *calls), meta={META: extra} if extra else {})
 
 
 def to_openai(message: Message) -> dict[str, Any]:
@@ -114,13 +109,12 @@ def to_openai(message: Message) -> dict[str, Any]:
         out["content"] = said[0].text
     elif form != "absent":
         out["content"] = None
+    odd = extra.get("tool_calls") or {}
     if calls:
-        odd = extra.get("calls", {})
         out["tool_calls"] = [_call_to_wire(call, odd.get(str(i))) for i, call in enumerate(calls)]
-    for key, value in extra.items():
-        if key not in ("role", "content", "calls"):
-            out[key] = value
-    return out
+    elif "tool_calls" in extra and not odd:
+        out["tool_calls"] = extra["tool_calls"]
+    return out | {key: value for key, value in extra.items() if key not in _FORMS}
 
 
 def _at(index: int | None) -> str:
@@ -152,7 +146,7 @@ def _parts(
         return tuple([_content_part(item, index) for item in content])
     if content is not None:
         raise InvalidMessages(
-            f"{_at(index)}content is {type(content).__name__}, expected text, a list of parts or null",
+            f"{_at(index)}content is {type(content).__name__}, expected text, a list or null",
             index=index,
         )
     if "content" not in data:
@@ -169,42 +163,51 @@ def _result(
             f"{_at(index)}a tool message needs tool_call_id, the id of the call it answers",
             index=index,
         )
-    if "tool_calls" in data:
-        raise InvalidMessages(f"{_at(index)}only an assistant message has tool_calls", index=index)
     name = data.get("name")
     return ToolResult(call_id, content, name if isinstance(name, str) else "")
 
 
-def _calls(calls: object, extra: dict[str, JSONValue], index: int | None) -> list[Part]:
+def _calls(
+    data: Mapping[str, Any], role: Role, extra: dict[str, JSONValue], index: int | None
+) -> list[Part]:
+    calls = data["tool_calls"]
+    if not calls:
+        extra["tool_calls"] = calls
+        return []
+    if role != "assistant":
+        raise InvalidMessages(f"{_at(index)}only an assistant message has tool_calls", index=index)
     if not isinstance(calls, list):
         raise InvalidMessages(f"{_at(index)}tool_calls is not a list", index=index)
-    out: list[Part] = []
-    odd: dict[str, JSONValue] = {}
-    for position, call in enumerate(calls):
-        try:
-            function = call["function"]
-            arguments = function["arguments"]
-            if not (isinstance(call["id"], str) and isinstance(function["name"], str)):
-                raise TypeError
-            out.append(ToolCall(call["id"], function["name"], arguments))
-            if call.keys() != _CALL_KEYS or call["type"] != "function" or len(function) != 2:  # noqa: PLR2004 - name, arguments
-                odd[str(position)] = {
-                    **{key: call[key] for key in call.keys() - {"id", "function"}},
-                    "function": {key: function[key] for key in function.keys() - _FUNCTION_KEYS},
-                }
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise InvalidMessages(
-                f"{_at(index)}a tool call needs an id and a function {{name, arguments}}",
-                index=index,
-            ) from exc
-        if not isinstance(arguments, str):
-            raise InvalidMessages(
-                f"{_at(index)}function.arguments is {type(arguments).__name__}, expected JSON text",
-                index=index,
-            )
+    odd = {str(at): rest for at, call in enumerate(calls) if (rest := _call_extra(call, index))}
     if odd:
-        extra["calls"] = odd
-    return out
+        extra["tool_calls"] = odd
+    return [
+        ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+        for call in calls
+    ]
+
+
+def _call_extra(call: Any, index: int | None) -> dict[str, JSONValue] | None:
+    """What a well-formed call says beyond id, name and arguments; None in the usual case."""
+    try:
+        function = call["function"]
+        texts = (call["id"], function["name"])
+        arguments = function["arguments"]
+    except (KeyError, TypeError) as exc:
+        raise InvalidMessages(_at(index) + _CALL_FORM, index=index) from exc
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidMessages(_at(index) + _CALL_FORM, index=index)
+    if not isinstance(arguments, str):
+        raise InvalidMessages(
+            f"{_at(index)}function.arguments is {type(arguments).__name__}, expected JSON text",
+            index=index,
+        )
+    if call.keys() == _CALL_KEYS and call["type"] == "function" and len(function) == 2:  # noqa: PLR2004 - name, arguments
+        return None
+    return {
+        **{key: call[key] for key in call.keys() - {"id", "function"}},
+        "function": {key: function[key] for key in function.keys() - _FUNCTION_KEYS},
+    }
 
 
 def _call_to_wire(call: ToolCall, odd: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -220,6 +223,10 @@ def _content_part(item: Any, index: int | None) -> ContentPart:
         body = item.get(kind)
     except (KeyError, TypeError, AttributeError) as exc:
         raise InvalidMessages(f"{_at(index)}a content part needs a type", index=index) from exc
+    if not isinstance(kind, str):
+        raise InvalidMessages(
+            f"{_at(index)}the type of a content part is {kind!r}, expected text", index=index
+        )
     part: ContentPart | None = None
     if kind == "text" and isinstance(body, str):
         part = Text(body)
@@ -231,7 +238,7 @@ def _content_part(item: Any, index: int | None) -> ContentPart:
         part = _file(body)
     if part is not None and _content_to_wire(part) == item:
         return part
-    return Unknown(str(kind), {key: value for key, value in item.items() if key != "type"})
+    return Unknown(kind, {key: value for key, value in item.items() if key != "type"})
 
 
 def _content_to_wire(part: Part) -> dict[str, Any]:
