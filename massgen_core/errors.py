@@ -16,6 +16,7 @@
     │   ├── PluginConflict
     │   └── PluginDisabled
     ├── UnknownModel
+    ├── TokenizerError
     ├── ContextError
     │   ├── ContextOverflowError
     │   └── HandleNotFound
@@ -111,9 +112,17 @@ class InvalidMessages(InvalidArgument):
 
 
 class SettingsError(MassgenError):
-    """The settings cannot be used as they are."""
+    """The settings cannot be used as they are.
+
+    Attributes:
+        problems: One line for each thing that is wrong; the other attributes tell of the first.
+    """
 
     code = "settings"
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems) or (message,)
 
 
 class UnknownSetting(SettingsError):
@@ -121,7 +130,7 @@ class UnknownSetting(SettingsError):
 
     Attributes:
         path: The full dotted path of the key.
-        source: Where the key was found, e.g. ``massgen.yaml`` or ``environment``.
+        source: Where the key was found, e.g. ``massgen.yaml:12`` or ``environment MASSGEN_LGO``.
         suggestions: Known keys that look like it, best first.
     """
 
@@ -134,9 +143,10 @@ class UnknownSetting(SettingsError):
         path: str,
         source: str = "",
         suggestions: Sequence[str] = (),
+        problems: Sequence[str] = (),
         hint: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, problems=problems, hint=hint)
         self.path = path
         self.source = source
         self.suggestions = tuple(suggestions)
@@ -148,14 +158,28 @@ class InvalidSetting(SettingsError):
     Attributes:
         path: The full dotted path of the key.
         source: Where the value was found.
+        expected: What the value should be.
+        given: What it is; stars in place of a secret.
     """
 
     code = "invalid-setting"
 
-    def __init__(self, message: str, *, path: str, source: str = "", hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str,
+        source: str = "",
+        expected: str = "",
+        given: str = "",
+        problems: Sequence[str] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, problems=problems, hint=hint)
         self.path = path
         self.source = source
+        self.expected = expected
+        self.given = given
 
 
 class SettingsFileError(SettingsError):
@@ -163,13 +187,15 @@ class SettingsFileError(SettingsError):
 
     Attributes:
         file: Its path.
+        line: The offending line, from 1; None if it is not about one line.
     """
 
     code = "settings-file"
 
-    def __init__(self, message: str, *, file: str, hint: str = "") -> None:
+    def __init__(self, message: str, *, file: str, line: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.file = file
+        self.line = line
 
 
 class PluginError(MassgenError):
@@ -238,6 +264,12 @@ class UnknownModel(MassgenError):
         super().__init__(message, hint=hint)
         self.model = model
         self.suggestions = tuple(suggestions)
+
+
+class TokenizerError(MassgenError):
+    """A tokenizer cannot be loaded: its files are damaged or missing."""
+
+    code = "tokenizer"
 
 
 class ContextError(MassgenError):

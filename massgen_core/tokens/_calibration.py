@@ -1,0 +1,171 @@
+"""From our count to the provider's: an anchor, and a learned ratio for what came after it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_core.messages import JSONValue
+
+LOWEST, HIGHEST = 0.25, 4.0
+"""Bounds of a ratio: tokenizers differ by less; what is outside says more of a fault than of a tokenizer."""
+_HIDDEN: Final = 200_000
+"""Tokens a provider or host may add that we never see (system prompts, built-in tools)."""
+_SAMPLE: Final = 50
+"""Counted tokens a difference must have to teach anything: below it frames and rounding dominate."""
+_RECENT: Final = 50
+_PRIOR_WEIGHT: Final = 2_000.0
+_PERCENTILE: Final = 0.9
+
+
+class Calibration:
+    """What the provider will report for a request, learned from what it reported before.
+
+    One object per agent and model. An estimate is the last reported size plus the counted difference
+    times a learned ratio; before the first report it is the count times the prior of the family.
+
+    Args:
+        prior: Reported tokens per counted token to expect, `ModelInfo.ratio`.
+        exact: Whether the counter is the model's own tokenizer; it then needs less of a margin.
+
+    Raises:
+        InvalidArgument: The prior is no number from 0.25 to 4.
+    """
+
+    __slots__ = ("_counted", "_exact", "_prior", "_reported", "_seen", "_taught", "_tokens")
+
+    def __init__(self, prior: float = 1.0, *, exact: bool) -> None:
+        if not LOWEST <= prior <= HIGHEST:
+            raise InvalidArgument(
+                f"prior is {prior!r}, expected a number from {LOWEST} to {HIGHEST}"
+            )
+        self._prior = float(prior)
+        self._exact = exact
+        self._counted = 0
+        self._reported = 0
+        self._seen: deque[float] = deque(maxlen=_RECENT)
+        self._tokens = 0.0  # counted tokens of all differences seen
+        self._taught = 0.0  # what the provider reported for them
+
+    def __repr__(self) -> str:
+        return f"<Calibration ratio {self.ratio:.3f}, anchor {self._reported} for {self._counted}>"
+
+    @property
+    def ratio(self) -> float:
+        """Reported tokens per counted token, as learned so far."""
+        return (self._taught + self._prior * _PRIOR_WEIGHT) / (self._tokens + _PRIOR_WEIGHT)
+
+    def observe(self, *, counted: int, reported: int) -> None:
+        """Learns from one request: our count of exactly what was sent, the size the provider reported.
+
+        Nonsense is ignored: numbers that are not positive, a report no tokenizer can explain.
+        """
+        if not (_sane(counted) and _sane(reported)):
+            return
+        if not LOWEST * counted <= reported <= HIGHEST * counted + _HIDDEN:
+            return
+        if self._reported:
+            self._learn(counted - self._counted, reported - self._reported)
+        self._counted, self._reported = int(counted), int(reported)
+
+    def _learn(self, counted: int, reported: int) -> None:
+        if abs(counted) < _SAMPLE or (counted > 0) != (reported > 0):
+            return
+        ratio = min(HIGHEST, max(LOWEST, reported / counted))
+        self._seen.append(ratio)
+        self._tokens += abs(counted)
+        self._taught += abs(counted) * ratio
+
+    def estimate(self, counted: int) -> int:
+        """The tokens the provider will most likely report for a request we count as `counted`."""
+        return self._apply(counted, self.ratio, self.ratio)
+
+    def upper(self, counted: int) -> int:
+        """The tokens the provider will hardly exceed: never below `estimate`."""
+        ratio = self.ratio
+        margin = 1.02 if self._exact else 1.12
+        if len(self._seen) < 5:  # noqa: PLR2004 - too few to rank
+            high, low = ratio * margin, ratio / margin
+        else:
+            ranked = sorted(self._seen)
+            high = max(ratio, ranked[math.ceil(_PERCENTILE * len(ranked)) - 1])
+            low = min(ratio, ranked[math.floor((1 - _PERCENTILE) * len(ranked))])
+        return max(self.estimate(counted), self._apply(counted, high, low))
+
+    def _apply(self, counted: int, more: float, less: float) -> int:
+        """The anchor, `more` for each token added to it, `less` back for each token taken away.
+
+        What was taken away gives back no more than its share: what the provider adds on its own stays.
+        """
+        counted = max(0, counted)
+        if not self._reported:
+            return math.ceil(counted * more)
+        if counted >= self._counted:
+            return self._reported + math.ceil((counted - self._counted) * more)
+        share = min(less, self._reported / self._counted)
+        return self._reported - math.floor((self._counted - counted) * share)
+
+    def budget(self, limit: int) -> int:
+        """The largest count whose `upper` is at most `limit`; 0 if there is none."""
+        low, high = 0, max(0, limit) * 8  # no ratio is below 1/4
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.upper(middle) <= limit:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def to_json(self) -> dict[str, JSONValue]:
+        """The state as JSON values; `from_json` is its inverse."""
+        return {
+            "prior": self._prior,
+            "exact": self._exact,
+            "counted": self._counted,
+            "reported": self._reported,
+            "seen": list(self._seen),
+            "tokens": self._tokens,
+            "taught": self._taught,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, JSONValue]) -> Calibration:
+        """The calibration that `to_json` wrote.
+
+        Raises:
+            InvalidArgument: It is none.
+        """
+        try:
+            out = cls(_number(data["prior"]), exact=data["exact"] is True)
+            out._counted, out._reported = (
+                int(_number(data["counted"])),
+                int(_number(data["reported"])),
+            )
+            out._tokens, out._taught = _number(data["tokens"]), _number(data["taught"])
+            out._seen.extend(map(_number, _sequence(data["seen"])))
+        except (KeyError, TypeError, ValueError) as exc:
+            raise InvalidArgument(f"not a calibration: {type(exc).__name__}: {exc}") from exc
+        return out
+
+
+def _number(value: JSONValue) -> float:
+    if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
+        return float(value)
+    raise TypeError(f"expected a number, got {value!r}")
+
+
+def _sequence(value: JSONValue) -> Sequence[JSONValue]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return value
+    raise TypeError(f"expected a list, got {value!r}")
+
+
+def _sane(tokens: float) -> bool:
+    return not isinstance(tokens, bool) and math.isfinite(tokens) and tokens > 0
