@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from massgen_core.messages import Message, ToolSpec
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from massgen_core.errors import BackendError
     from massgen_core.events import BackendEvent
-    from massgen_core.messages import Message, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Backend(Protocol):
     A complete backend, which answers with the last message in capitals:
 
         >>> import asyncio
-        >>> from collections.abc import AsyncIterator
+        >>> from collections.abc import AsyncGenerator
         >>> from massgen_core.backends import Caps, Request
         >>> from massgen_core.errors import BackendError, Fatal
         >>> from massgen_core.events import BackendEvent, Finished, TextDelta, Usage
@@ -65,7 +66,7 @@ class Backend(Protocol):
         >>> class Shout:
         ...     name = "shout"
         ...
-        ...     async def stream(self, request: Request, /) -> AsyncIterator[BackendEvent]:
+        ...     async def stream(self, request: Request, /) -> AsyncGenerator[BackendEvent, None]:
         ...         words = request.messages[-1].text.upper().split(" ")
         ...         for word in words:
         ...             yield TextDelta(word + " ")
@@ -83,8 +84,8 @@ class Backend(Protocol):
         ...     async def aclose(self) -> None:
         ...         pass
         >>> async def answer(text: str) -> str:
-        ...     events = Shout().stream(Request("shout-1", (user(text),)))
-        ...     return "".join([event.text async for event in events if isinstance(event, TextDelta)])
+        ...     stream = Shout().stream(Request("shout-1", (user(text),)))
+        ...     return "".join([e.text async for e in stream if isinstance(e, TextDelta)])
         >>> asyncio.run(answer("good morning"))
         'GOOD MORNING '
     """
@@ -94,12 +95,13 @@ class Backend(Protocol):
         """The registered name, as it stands in settings and in errors."""
         ...
 
-    def stream(self, request: Request, /) -> AsyncIterator[BackendEvent]:
+    def stream(self, request: Request, /) -> AsyncGenerator[BackendEvent, None]:
         """The answer as it arrives.
 
         Any number of `TextDelta`, `ReasoningDelta`, `ReasoningBlock` and `ToolCalled`, at most one
-        `Usage`, then exactly one `Finished`. Several streams may run at once. Ending the iteration
-        early, or cancelling the task that iterates, stops the provider promptly and leaks nothing.
+        `Usage`, then exactly one `Finished`. Several streams may run at once. Closing the generator
+        early (``contextlib.aclosing``), or cancelling the task that iterates, stops the provider
+        promptly and leaks nothing.
 
         Raises:
             ContextOverflow: The prompt does not fit the window; no event came before.
