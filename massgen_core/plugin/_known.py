@@ -1,0 +1,20 @@
+"""Distributions of this project and what they provide, for a plugin that is not installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from massgen_core.plugin._provides import Kind
+
+KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
+    ("backend", "local"): "massgen-local",
+    ("strategy", "sliding_window"): "massgen-sliding-window",
+}
+
+
+def install_command(dist: str) -> str:
+    """The command that installs `dist`."""
+    return f"pip install {dist}"
