@@ -52,6 +52,7 @@ class LocalBackend:
         del ctx
         self._settings = settings or LocalSettings()
         self._server = Server(self._settings)
+        self._clients: set[httpx.AsyncClient] = set()
 
     async def stream(self, request: Request, /) -> AsyncGenerator[BackendEvent, None]:
         """The answer as it arrives; see `massgen_core.backends.Backend.stream`."""
@@ -105,6 +106,8 @@ class LocalBackend:
 
     async def aclose(self) -> None:
         """Stop the server; a stream that still runs ends with `Transient`."""
+        for client in tuple(self._clients):
+            await client.aclose()  # the native server waits 30 s for a connection left open
         await asyncio.to_thread(self._server.stop)
 
     @asynccontextmanager
@@ -122,7 +125,11 @@ class LocalBackend:
             transport=transport,
             trust_env=False,
         ) as client:
-            yield client
+            self._clients.add(client)
+            try:
+                yield client
+            finally:
+                self._clients.discard(client)
 
     def _body(self, request: Request) -> dict[str, Any]:
         heat = request.temperature
