@@ -1,0 +1,48 @@
+"""The conformance kit: what a plugin author's tests subclass, and fakes to test with.
+
+A suite per plugin kind, and `PackagingSuite` for the distribution itself:
+
+    # tests/test_packaging.py
+    from massgen_core.testing import PackagingSuite
+
+    class TestPackaging(PackagingSuite):
+        dist = "massgen-sliding-window"
+
+A test of a suite may only be overridden with ``pytest.mark.xfail(reason=...)``. What goes beyond
+the Protocol is declared as `capabilities`; tests of other capabilities are skipped.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from massgen_core.testing._packaging import PackagingSuite
+    from massgen_core.testing._suite import Suite, check_capabilities, requires
+
+__all__ = [
+    "PackagingSuite",
+    "Suite",
+    "check_capabilities",
+    "requires",
+]
+
+_HOME_OF: Final = {
+    "PackagingSuite": "_packaging",
+    "Suite": "_suite",
+    "check_capabilities": "_suite",
+    "requires": "_suite",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
