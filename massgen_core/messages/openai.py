@@ -14,6 +14,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from massgen_core.clock import uuid7
 from massgen_core.errors import InvalidMessages
 from massgen_core.messages._model import (
     Audio,
@@ -50,12 +51,15 @@ _FUNCTION_KEYS: Final = frozenset({"name", "arguments"})
 _CALL_FORM: Final = "a tool call needs an id and a function {name, arguments}"
 
 
-def from_openai(data: Mapping[str, Any], *, index: int | None = None) -> Message:
+def from_openai(
+    data: Mapping[str, Any], *, index: int | None = None, message_id: str | None = None
+) -> Message:
     """The message that an OpenAI chat dict says.
 
     Args:
         data: One element of ``messages``.
         index: Its position, for the error message.
+        message_id: Id of the message; a new UUIDv7 if omitted.
 
     Raises:
         InvalidMessages: The role is unknown or a field has the wrong type.
@@ -78,7 +82,8 @@ def from_openai(data: Mapping[str, Any], *, index: int | None = None) -> Message
             )
         extra["tool_call_id"] = None
     calls = _calls(data, role, extra, index) if "tool_calls" in data else []
-    return Message(role, (*said, *calls), meta={META: extra} if extra else {})
+    meta: dict[str, JSONValue] = {META: extra} if extra else {}
+    return Message(role, (*said, *calls), message_id or uuid7(), meta=meta)
 
 
 def to_openai(message: Message) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""Fitting a conversation into a model's window.
+
+Strategies propose plans over groups of messages; the engine checks, carries out and counts. See
+`TruncationStrategy` for how to write one.
+"""
+
+from massgen_core.context._engine import ContextEngine, Fit, FitReport, invalid_budget
+from massgen_core.context._groups import Group, handle_of
+from massgen_core.context._plan import (
+    Clip,
+    Drop,
+    Eager,
+    FitContext,
+    Goal,
+    Mask,
+    Offload,
+    Plan,
+    PlanOperation,
+    Replace,
+    Restore,
+    TruncationStrategy,
+)
+from massgen_core.context._view import View
+from massgen_core.context._window import ContextWindow, fit_to_json, view_from_json
+
+__all__ = [
+    "Clip",
+    "ContextEngine",
+    "ContextWindow",
+    "Drop",
+    "Eager",
+    "Fit",
+    "FitContext",
+    "FitReport",
+    "Goal",
+    "Group",
+    "Mask",
+    "Offload",
+    "Plan",
+    "PlanOperation",
+    "Replace",
+    "Restore",
+    "TruncationStrategy",
+    "View",
+    "fit_to_json",
+    "handle_of",
+    "invalid_budget",
+    "view_from_json",
+]

@@ -1,0 +1,112 @@
+"""The view: the immutable sequence of groups a model would see, with prefix sums."""
+# ruff: noqa: SLF001 - a view builds the next view
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from massgen_core.context._groups import Group
+    from massgen_core.messages import Message
+
+
+class View:
+    """An immutable sequence of `Group`, ordered by number.
+
+    `push` is O(1): views share one growing list, each knows how much of it is its own, and only a
+    view that is not the newest copies it. Finding a cut is a bisection over prefix sums.
+
+    Attributes:
+        tokens: Sum of all groups' tokens.
+        turns: How many user messages it holds.
+    """
+
+    __slots__ = ("_closed", "_last", "_size", "_sums", "tokens", "turns")
+
+    def __init__(self, groups: Iterable[Group] = ()) -> None:
+        closed = list(groups)
+        self._last: Group | None = closed.pop() if closed else None
+        self._closed = closed
+        self._size = len(closed)
+        self._sums = list(accumulate((group.tokens for group in closed), initial=0))
+        self.tokens = self._sums[-1] + (self._last.tokens if self._last else 0)
+        self.turns = sum(group.role == "user" for group in self)
+
+    def __len__(self) -> int:
+        return self._size + (self._last is not None)
+
+    def __getitem__(self, index: int) -> Group:
+        size = len(self)
+        if index < 0:
+            index += size
+        if not 0 <= index < size:
+            raise IndexError(f"group {index} of a view of {size}")
+        if index < self._size or self._last is None:
+            return self._closed[index]
+        return self._last
+
+    def __iter__(self) -> Iterator[Group]:
+        for index in range(self._size):
+            yield self._closed[index]
+        if self._last is not None:
+            yield self._last
+
+    def __repr__(self) -> str:
+        return f"View({len(self)} groups, {self.tokens} tokens)"
+
+    @property
+    def last(self) -> Group | None:
+        """The newest group; None in an empty view."""
+        return self._last
+
+    @property
+    def messages(self) -> list[Message]:
+        """All messages in order."""
+        return [message for group in self for message in group.messages]
+
+    def tokens_before(self, index: int) -> int:
+        """Tokens of the groups before `index`, 0 <= index <= len; O(1)."""
+        return self._sums[index] if index <= self._size else self.tokens
+
+    def cut(self, tokens: int) -> int:
+        """Index of the first group of the longest tail that has at most `tokens`; O(log n)."""
+        if self._last is None or self._last.tokens > tokens:
+            return len(self)
+        return bisect_left(self._sums, self.tokens - tokens, hi=self._size + 1)
+
+    def push(self, group: Group) -> View:
+        """The view with one more group at its end; O(1). Its number must be the highest."""
+        view = self._copy()
+        view.tokens += group.tokens
+        view.turns += group.role == "user"
+        view._last = group
+        last = self._last
+        if last is None:
+            return view
+        groups, sums, size = self._closed, self._sums, self._size
+        if len(groups) != size:  # another view grew the shared lists
+            view._closed = groups = groups[:size]
+            view._sums = sums = sums[: size + 1]
+        groups.append(last)
+        sums.append(self.tokens)
+        view._size = size + 1
+        return view
+
+    def with_last(self, group: Group) -> View:
+        """The view with another group in the place of the newest; O(1)."""
+        if self._last is None:
+            return self.push(group)
+        view = self._copy()
+        view.tokens += group.tokens - self._last.tokens
+        view._last = group
+        return view
+
+    def _copy(self) -> View:
+        view = View.__new__(View)
+        view._closed, view._sums, view._size = self._closed, self._sums, self._size
+        view.tokens, view.turns = self.tokens, self.turns
+        return view

@@ -1,0 +1,190 @@
+"""One conversation: all that was said, the view of it, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from massgen_core.context._engine import FitReport
+from massgen_core.context._groups import Group, answers, group_in, handle_of
+from massgen_core.context._view import View
+from massgen_core.errors import HandleNotFound
+from massgen_core.messages import message_from_json, message_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from massgen_core.context._engine import ContextEngine, Fit
+    from massgen_core.events import Operation
+    from massgen_core.messages import JSONValue, Message
+
+
+class ContextWindow:
+    """The history of a conversation and the fitted view of it. Knows no disk.
+
+    Attributes:
+        engine: Fits the view.
+        history: All groups, as they were said.
+        view: What the model sees.
+        operations: All that fits did so far, in order.
+    """
+
+    def __init__(self, engine: ContextEngine) -> None:
+        self.engine = engine
+        self.history: list[Group] = []
+        self.view = View()
+        self.operations: list[Operation] = []
+
+    def append(self, message: Message, tokens: int | None = None) -> int:
+        """Adds one message to history and view; O(1). Returns its tokens.
+
+        Args:
+            message: What was said.
+            tokens: Its counted size by the engine's counter; counted here if omitted.
+
+        Raises:
+            InvalidMessages: A tool result that answers no call, or answers one twice.
+        """
+        size = self._count(message) if tokens is None else tokens
+        history = self.history
+        old = history[-1] if history else None
+        if message.role == "tool" and (number := self._waiting(message, old)) is not None:
+            self._answer_late(number, message, size)
+            return size
+        new = group_in(history, message, size, self._count)
+        seen = self.view.last
+        if seen is None or seen.number != new.number:
+            if seen is not None and seen.open:
+                self.view = self.view.with_last(seen.close(self._count))
+            self.view = self.view.push(new)
+        elif seen is old:
+            self.view = self.view.with_last(new)
+        else:
+            self.view = self.view.with_last(seen.answer(message, size))
+        return size
+
+    def _count(self, message: Message) -> int:
+        return self.engine.counter.count(message).tokens
+
+    def fit(self, limit: int) -> FitReport:
+        """Makes the view small enough for `limit` tokens; see `ContextEngine.fit`."""
+        if not self.engine.due(self.view, limit):
+            return FitReport(self.view.tokens, self.view.tokens, limit)
+        return self._took(self.engine.fit(self.view, limit, self.history))
+
+    async def fit_async(self, limit: int) -> FitReport:
+        """As `fit`, on the running loop."""
+        if not self.engine.due(self.view, limit):
+            return FitReport(self.view.tokens, self.view.tokens, limit)
+        return self._took(await self.engine.fit_async(self.view, limit, self.history))
+
+    def restore(self, handle: str) -> tuple[Message, ...]:
+        """The untouched messages behind a handle, in the order they were said.
+
+        Raises:
+            HandleNotFound: No operation and no message has this handle.
+        """
+        messages = {message.id: message for group in self.history for message in group.messages}
+        for operation in reversed(self.operations):
+            if operation.handle == handle:
+                return tuple(messages[key] for key in operation.message_ids)
+        for key, message in messages.items():
+            if handle_of((key,)) == handle:
+                return (message,)
+        raise HandleNotFound(
+            f"no handle {handle!r} in this conversation",
+            handle=handle,
+            hint="Handles are named in markers and reports: h and ten hexadecimal digits.",
+        )
+
+    def _took(self, fit: Fit) -> FitReport:
+        self.view = fit.view
+        self.operations.extend(fit.report.operations)
+        return fit.report
+
+    def _waiting(self, message: Message, newest: Group | None) -> int | None:
+        """Number of an earlier group that `message` answers late; None if it is not late."""
+        if newest is None or answers(newest, message) or len(message.results) != 1:
+            return None
+        call_id = message.results[0].call_id
+        for group in reversed(self.history):
+            if any(call.id == call_id for call in group.messages[0].calls):
+                return None if _stand_in(group, call_id) is None else group.number
+        return None
+
+    def _answer_late(self, number: int, message: Message, size: int) -> None:
+        """The result takes the place of the stand-in the call was closed with."""
+        self.history[number] = _answered(self.history[number], message, size)
+        self.view = View(
+            _answered(group, message, size) if group.number == number else group
+            for group in self.view
+        )
+
+
+def _stand_in(group: Group, call_id: str) -> int | None:
+    for index, message in enumerate(group.messages):
+        if message.meta.get("synthetic") is True and message.results[0].call_id == call_id:
+            return index
+    return None
+
+
+def _answered(group: Group, message: Message, size: int) -> Group:
+    place = _stand_in(group, message.results[0].call_id)
+    if place is None:
+        return group
+    messages = (*group.messages[:place], message, *group.messages[place + 1 :])
+    counts = (*group.counts[:place], size, *group.counts[place + 1 :])
+    return replace(group, messages=messages, counts=counts, tokens=sum(counts))
+
+
+def fit_to_json(view: View, report: FitReport) -> dict[str, JSONValue]:
+    """A fit for the journal: what was done, and the view that came out of it.
+
+    Unchanged groups are ranges of numbers; only changed ones are written out.
+    """
+    ranges: list[list[int]] = []
+    changed: list[JSONValue] = []
+    for group in view:
+        if group.changed:
+            changed.append(
+                {
+                    "number": group.number,
+                    "messages": [message_to_json(message) for message in group.messages],
+                    "counts": list(group.counts),
+                }
+            )
+        elif ranges and ranges[-1][1] == group.number - 1:
+            ranges[-1][1] = group.number
+        else:
+            ranges.append([group.number, group.number])
+    return {
+        "limit": report.limit,
+        "tokens_before": report.tokens_before,
+        "tokens_after": report.tokens_after,
+        "operations": [_plain(operation) for operation in report.operations],
+        "events": [{"kind": event.kind, **asdict(event)} for event in report.events],
+        "view": {"kept": ranges, "changed": changed},
+    }
+
+
+def view_from_json(history: Sequence[Group], body: Mapping[str, Any]) -> View:
+    """The view that `fit_to_json` wrote, over the history as it was then."""
+    return View(_view_groups(history, body["view"]))
+
+
+def _view_groups(history: Sequence[Group], data: Mapping[str, Any]) -> Iterable[Group]:
+    groups = {n: history[n] for first, last in data["kept"] for n in range(first, last + 1)}
+    for item in data["changed"]:
+        messages = tuple([message_from_json(message) for message in item["messages"]])
+        counts = tuple(item["counts"])
+        answered = {result.call_id for message in messages for result in message.results}
+        open_ = tuple(call.id for call in messages[0].calls if call.id not in answered)
+        pinned = any(message.pinned for message in messages)
+        groups[item["number"]] = Group(
+            item["number"], messages, counts, sum(counts), open_, changed=True, pinned=pinned
+        )
+    return [groups[number] for number in sorted(groups)]
+
+
+def _plain(operation: Operation) -> dict[str, JSONValue]:
+    return {**asdict(operation), "message_ids": list(operation.message_ids)}

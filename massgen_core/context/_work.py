@@ -1,0 +1,191 @@
+"""One fit in progress: checks what a strategy proposes, and carries it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massgen_core.context._apply import clip_group, mask_group, summary_group
+from massgen_core.context._floor import NAME as FLOOR
+from massgen_core.context._floor import floor
+from massgen_core.context._groups import handle_of
+from massgen_core.context._plan import (
+    Clip,
+    Drop,
+    Mask,
+    Offload,
+    Plan,
+    PlanOperation,
+    Replace,
+    Restore,
+)
+from massgen_core.context._view import View
+from massgen_core.events import Operation, PlanRejected, StrategyFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from massgen_core.context._groups import Group
+    from massgen_core.context._plan import FitContext, Goal, TruncationStrategy
+
+
+class _Refused(Exception):
+    """A plan breaks an invariant."""
+
+    def __init__(self, invariant: int, reason: str) -> None:
+        super().__init__(reason)
+        self.invariant = invariant
+        self.reason = reason
+
+
+class Work:
+    """One fit in progress: the view so far and what was done to it."""
+
+    def __init__(self, view: View, ctx: FitContext) -> None:
+        self.view = view
+        self.ctx = ctx
+        self.operations: list[Operation] = []
+        self.events: list[PlanRejected | StrategyFailed] = []
+
+    def ask(self, strategy: TruncationStrategy, goal: Goal) -> Plan | None:
+        """The strategy's plan; None, with an event, if it raises or answers nonsense."""
+        try:
+            plan: object = strategy.plan(self.view, goal, self.ctx)
+        except Exception as exc:  # noqa: BLE001 - the strategy fence: it costs a plan, not the run
+            error = f"{type(exc).__name__}: {exc}"
+            self.events.append(StrategyFailed(strategy.name, error))
+            return None
+        if plan is None or isinstance(plan, Plan):
+            return plan
+        error = f"plan() returned {type(plan).__name__}, expected Plan or None"
+        self.events.append(StrategyFailed(strategy.name, error))
+        return None
+
+    def carry_out(
+        self, strategy: str, plan: Plan, goal: Goal
+    ) -> Generator[Replace, str | Exception, None]:
+        """Applies all of the plan, or, with an event, nothing of it."""
+        view, records = self.view, []
+        try:
+            for operation in _operations(plan):
+                self._check(view, operation)
+                text: str | Exception = ""
+                if isinstance(operation, Replace):
+                    text = yield operation
+                after = self._apply(view, operation, text)
+                records.append(self._record(strategy, view, after, operation))
+                view = after
+            _check_progress(self.view, view, plan, goal)
+        except _Refused as refusal:
+            self.events.append(PlanRejected(strategy, refusal.invariant, refusal.reason))
+            return
+        self.view = view
+        self.operations.extend(record for record in records if record is not None)
+
+    def fall_to_floor(self, limit: int) -> None:
+        """The last resort; raises ContextOverflowError if it is not enough."""
+        for view, operation in floor(self.view, limit, self.ctx):
+            record = self._record(FLOOR, self.view, view, operation)
+            if record is not None:
+                self.operations.append(record)
+            self.view = view
+
+    def _check(self, view: View, operation: PlanOperation) -> None:
+        if not _well_formed(operation):
+            raise _Refused(11, f"{type(operation).__name__} is no operation over a tuple of groups")
+        numbers = operation.groups
+        if any(type(number) is not int for number in numbers) or len(set(numbers)) < len(numbers):
+            raise _Refused(11, "groups are named by number, each once")
+        if isinstance(operation, Restore):
+            known = len(self.ctx.history)
+            if any(not 0 <= number < known for number in numbers):
+                raise _Refused(11, "restores a group that was never said")
+            return
+        present = {group.number for group in view}
+        if foreign := [number for number in numbers if number not in present]:
+            raise _Refused(11, f"names group {foreign[0]}, which is not in the view")
+        if touched := self.ctx.protected.intersection(numbers):
+            raise _Refused(5, f"touches group {min(touched)}, which is protected")
+        if isinstance(operation, (Drop, Replace)) and self.ctx.newest in numbers:
+            raise _Refused(3, f"drops group {self.ctx.newest}, the newest one")
+        limit = getattr(operation, "limit", 1)
+        if type(limit) is not int or limit <= 0:
+            raise _Refused(8, f"limit {limit!r} is no positive number of tokens")
+
+    def _apply(self, view: View, operation: PlanOperation, text: str | Exception) -> View:
+        numbers = frozenset(operation.groups)
+        match operation:
+            case Drop():
+                return View(g for g in view if g.number not in numbers)
+            case Replace():
+                return self._replace(view, operation, text)
+            case Restore():
+                return self._restore(view, numbers)
+            case Clip() | Mask() | Offload():
+                changed = (self._cut(g, operation) if g.number in numbers else g for g in view)
+                return View(changed)
+
+    def _cut(self, group: Group, operation: Clip | Mask | Offload) -> Group:
+        if isinstance(operation, Mask):
+            return mask_group(group, self.ctx.counter)
+        binaries = isinstance(operation, Offload)
+        return clip_group(group, operation.limit, self.ctx.counter, binaries=binaries)
+
+    def _replace(self, view: View, operation: Replace, text: str | Exception) -> View:
+        if isinstance(text, Exception):
+            raise _Refused(13, f"its text could not be made: {type(text).__name__}: {text}")
+        if not text.strip():
+            raise _Refused(13, "its text is empty")
+        numbers = frozenset(operation.groups)
+        groups = [group for group in view if group.number in numbers]
+        summary = summary_group(groups, text, self.ctx.counter)
+        if summary.tokens > operation.limit:
+            raise _Refused(
+                8, f"its text has {summary.tokens} tokens, {operation.limit} were allowed"
+            )
+        rest = (group for group in view if group.number not in numbers)
+        return View(sorted((summary, *rest), key=lambda group: group.number))
+
+    def _restore(self, view: View, numbers: frozenset[int]) -> View:
+        groups = {group.number: group for group in view}
+        groups.update({number: self.ctx.history[number] for number in numbers})
+        return View(groups[number] for number in sorted(groups))
+
+    def _record(
+        self, strategy: str, before: View, after: View, operation: PlanOperation
+    ) -> Operation | None:
+        """What the operation did; None if it changed nothing."""
+        numbers = frozenset(operation.groups)
+        old = {group.number: group for group in before if group.number in numbers}
+        new = {group.number: group for group in after if group.number in numbers}
+        touched = [n for n in sorted(numbers) if old.get(n) is not new.get(n)]
+        if not touched:
+            return None
+        ids = [message.id for n in touched for message in self.ctx.history[n].messages]
+        return Operation(
+            operation.kind,
+            strategy,
+            operation.reason,
+            tuple(ids),
+            sum(old[n].tokens for n in touched if n in old),
+            sum(new[n].tokens for n in touched if n in new),
+            handle_of(ids),
+        )
+
+
+def _well_formed(operation: object) -> bool:
+    return isinstance(operation, PlanOperation) and type(operation.groups) is tuple
+
+
+def _operations(plan: Plan) -> tuple[PlanOperation, ...]:
+    if type(plan.operations) is not tuple:
+        raise _Refused(11, "operations are a tuple")
+    return plan.operations
+
+
+def _check_progress(before: View, after: View, plan: Plan, goal: Goal) -> None:
+    if any(isinstance(operation, Restore) for operation in plan.operations):
+        if after.tokens > goal.limit:
+            raise _Refused(1, f"brings back more than fits: {after.tokens} of {goal.limit} tokens")
+        return
+    if after.tokens >= before.tokens:
+        raise _Refused(8, f"frees nothing: {before.tokens} tokens before, {after.tokens} after")

@@ -1,0 +1,216 @@
+"""Fitting plain OpenAI chat messages: no disk, no event loop, no settings.
+
+`fit` fits one list of messages; `Conversation` keeps one while it grows and fits it turn by turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.context import ContextEngine, ContextWindow, FitReport, invalid_budget
+from massgen_core.errors import InvalidArgument, InvalidMessages
+from massgen_core.messages import from_openai, to_openai
+from massgen_core.plugin import PluginContext, PluginHost
+from massgen_core.tokens import Calibration, ModelCatalogue, counter_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from massgen_core.context import TruncationStrategy
+    from massgen_core.messages import Message
+
+RECOMMENDED: Final = ("sliding_window",)
+"""The chain that is used when none is chosen, in order; of it, what is installed."""
+
+ChatMessage: TypeAlias = dict[str, Any]
+"""An OpenAI chat message: role, content, tool_calls, tool_call_id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Messages that fit.
+
+    Attributes:
+        messages: OpenAI chat messages; those that were not changed are the very objects passed in.
+        report: What was done. Its tokens are the engine's upper estimate.
+    """
+
+    messages: list[ChatMessage]
+    report: FitReport
+
+
+def fit(
+    messages: Iterable[Mapping[str, Any]],
+    *,
+    budget: int,
+    model: str = "gpt-4o",
+    strategies: Sequence[str] | None = None,
+) -> Fitted:
+    """The messages, made to fit `budget` tokens; unchanged if they do already.
+
+    Args:
+        messages: OpenAI chat messages, oldest first.
+        budget: Tokens they may have.
+        model: Whose tokenizer counts.
+        strategies: Registered names, asked in order; the recommended ones that are installed if
+            omitted. With an empty list only the built-in floor is left.
+
+    Raises:
+        InvalidArgument: `budget` is not a positive whole number.
+        InvalidMessages: A message has no known role, a field of the wrong type, or is a tool result
+            without its call.
+        ContextOverflowError: The system prompt alone is larger than `budget`.
+        UnknownModel: The model is in no catalogue.
+        PluginError: A strategy is not installed, or broken.
+
+    Example:
+        >>> story = [{"role": "user", "content": "word " * 50} for _ in range(100)]
+        >>> fit(story, budget=1000).report.tokens_after <= 1000
+        True
+    """
+    conversation = Conversation(model=model, budget=budget, strategies=strategies, target=1.0)
+    conversation.extend(messages)
+    return conversation.fit()
+
+
+class Conversation:
+    """A conversation that is fitted before each request.
+
+    Appending is O(1). While it fits, `fit` returns all of it; when it does not, it is fitted down
+    to `target`, and the beginning of the request then stays the same for many turns, so that the
+    provider's prompt cache keeps hitting.
+
+    Args:
+        model: Whose tokenizer counts.
+        budget: Tokens a request may have.
+        strategies: Registered names, asked in order; the recommended ones that are installed if
+            omitted.
+        target: Share of the budget that a fit aims for, 0 < target <= 1.
+
+    Raises:
+        InvalidArgument: `budget` or `target` is out of range.
+        UnknownModel: The model is in no catalogue.
+        PluginError: A strategy is not installed, or broken.
+
+    Example:
+        >>> chat = Conversation(model="gpt-4o", budget=8000)
+        >>> chat.append({"role": "user", "content": "Hello"})
+        >>> chat.fit().messages
+        [{'role': 'user', 'content': 'Hello'}]
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "gpt-4o",
+        budget: int,
+        strategies: Sequence[str] | None = None,
+        target: float = 0.6,
+    ) -> None:
+        if type(budget) is not int or budget <= 0:
+            raise invalid_budget(budget)
+        info = _models().get(model)
+        counter = counter_for(info)
+        self._calibration = Calibration(info.ratio, exact=False)
+        exact = counter.count_text("").exact
+        self._limit = budget if exact else max(1, self._calibration.budget(budget))
+        self._budget = budget
+        engine = ContextEngine(_load(strategies), counter, target=target)
+        self._window = ContextWindow(engine)
+        self._originals: dict[str, tuple[Message, ChatMessage]] = {}
+        self._messages: list[ChatMessage] = []
+        self._stale = False
+
+    def append(self, message: Mapping[str, Any]) -> None:
+        """Adds one OpenAI chat message. It is kept as it is: do not change it afterwards.
+
+        Raises:
+            InvalidMessages: Its role is unknown, a field has the wrong type, or it is a tool result
+                without its call.
+        """
+        index = len(self._originals)
+        parsed = from_openai(message, index=index, message_id=f"m{index}")
+        last = self._window.view.last
+        try:
+            self._window.append(parsed)
+        except InvalidMessages as exc:
+            exc.index = index
+            exc.args = (f"message {index}: {exc.message}",)
+            raise
+        original = message if isinstance(message, dict) else dict(message)
+        self._originals[parsed.id] = (parsed, original)
+        self._messages.append(original)
+        if parsed.role == "tool":  # a late one takes its place further up
+            self._stale |= last is None or message["tool_call_id"] not in last.open
+        elif last is not None and last.open:  # stand-ins for missing results were put in
+            self._stale = True
+
+    def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Adds several; see `append`."""
+        if isinstance(messages, (str, bytes, dict)):
+            raise InvalidMessages(
+                f"messages is {type(messages).__name__}, expected a list of OpenAI chat messages"
+            )
+        for message in messages:
+            self.append(message)
+
+    def fit(self) -> Fitted:
+        """The messages of the next request; see `massgen_core.fit`.
+
+        Raises:
+            ContextOverflowError: The system prompt alone is larger than the budget.
+        """
+        report = self._window.fit(self._limit)
+        if self._stale or report.operations:
+            self._messages = [self._wire(message) for message in self._window.view.messages]
+            self._stale = False
+        return Fitted(self._messages.copy(), self._in_budget_units(report))
+
+    def restore(self, handle: str) -> list[ChatMessage]:
+        """The untouched messages behind a handle that a report or a marker names.
+
+        Raises:
+            HandleNotFound: Nothing has this handle.
+        """
+        return [self._wire(message) for message in self._window.restore(handle)]
+
+    def _wire(self, message: Message) -> ChatMessage:
+        parsed, original = self._originals.get(message.id, (None, None))
+        return original if original is not None and parsed is message else to_openai(message)
+
+    def _in_budget_units(self, report: FitReport) -> FitReport:
+        if self._limit == self._budget:
+            return report
+        upper = self._calibration.upper
+        return replace(
+            report,
+            limit=self._budget,
+            tokens_before=upper(report.tokens_before),
+            tokens_after=upper(report.tokens_after),
+        )
+
+
+@lru_cache(maxsize=1)
+def _models() -> ModelCatalogue:
+    return ModelCatalogue.shipped()
+
+
+@lru_cache(maxsize=1)
+def _host() -> PluginHost:
+    return PluginHost()
+
+
+def _load(names: Sequence[str] | None) -> list[TruncationStrategy]:
+    host = _host()
+    if names is None:
+        installed = host.names("strategy")
+        names = [name for name in RECOMMENDED if name in installed]
+    elif isinstance(names, str):
+        raise InvalidArgument(
+            f"strategies is the text {names!r}, expected a list of names", hint=f"Pass [{names!r}]."
+        )
+    ctx = PluginContext(clock=SYSTEM_CLOCK, data_dir=None, models=_models())
+    return [cast("TruncationStrategy", host.create("strategy", name, None, ctx)) for name in names]

@@ -1,0 +1,1 @@
+"""Keep the newest part of the conversation: a truncation strategy for massgen-core."""

@@ -1,0 +1,87 @@
+"""The sliding window: oldest groups leave first."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from massgen_core.context import Clip, Drop, FitContext, Goal, Plan, View
+from massgen_sliding_window.settings import Settings
+
+if TYPE_CHECKING:
+    from massgen_core.context import Group, PlanOperation
+    from massgen_core.plugin import PluginContext
+
+
+_LEAST = 32
+"""Tokens a clipped text keeps at least: below that it is all marker."""
+
+
+class SlidingWindow:
+    """Drops the oldest groups until the rest fits, turns are few enough, or only pins remain."""
+
+    name = "sliding_window"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pin = re.compile("|".join(f"(?:{p})" for p in settings.pin)) if settings.pin else None
+
+    def due(self, view: View) -> bool:
+        """Whether a limit of the settings is passed, though the model's window is not."""
+        tokens, turns = self._settings.max_tokens, self._settings.keep_last_turns
+        return bool((tokens and view.tokens > tokens) or (turns and view.turns > turns))
+
+    def plan(self, view: View, goal: Goal, ctx: FitContext) -> Plan | None:
+        """Drops from the oldest on; a newest group larger than the window is clipped as well."""
+        room, limit = goal.tokens, goal.limit
+        own = self._settings.max_tokens
+        if own and view.tokens > own:
+            room, limit = min(room, int(own * goal.target)), min(limit, own)
+        movable = [group for group in ctx.droppable(view) if not self._pinned(group)]
+        excess = view.tokens - room
+        operations: list[PlanOperation] = []
+        fixed = view.tokens - sum(group.tokens for group in movable)
+        clip = _clip_newest(view, limit, fixed, ctx)
+        if clip is not None:
+            operations.append(clip)
+            excess -= view[-1].tokens - clip.limit * len(view[-1].messages)
+        out = self._leaving(view, movable, excess)
+        if out:
+            operations.append(Drop(out, "oldest first: the window is full"))
+        return Plan(tuple(operations)) if operations else None
+
+    def _pinned(self, group: Group) -> bool:
+        return self._pin is not None and self._pin.search(group.text) is not None
+
+    def _leaving(self, view: View, movable: list[Group], excess: int) -> tuple[int, ...]:
+        oldest = self._oldest_turn(view)
+        out: list[int] = []
+        for group in movable:
+            if excess <= 0 and group.number >= oldest:
+                break
+            out.append(group.number)
+            excess -= group.tokens
+        return tuple(out)
+
+    def _oldest_turn(self, view: View) -> int:
+        """Number of the first group of the oldest turn that may stay."""
+        turns = self._settings.keep_last_turns
+        if turns is None or view.turns <= turns:
+            return 0
+        return [group.number for group in view if group.role == "user"][-turns]
+
+
+def make(settings: Settings | None, ctx: PluginContext) -> SlidingWindow:
+    """The strategy; called by massgen-core."""
+    del ctx
+    return SlidingWindow(settings or Settings())
+
+
+def _clip_newest(view: View, limit: int, fixed: int, ctx: FitContext) -> Clip | None:
+    """A clip of the newest group to half the room, if the window could not hold all of it."""
+    newest = view[-1]
+    room = limit - (fixed - newest.tokens)
+    if newest.number in ctx.protected or newest.tokens <= room:
+        return None
+    share = max(_LEAST, room // 2 // len(newest.messages))
+    return Clip((newest.number,), share, "larger than the window")
