@@ -1,0 +1,230 @@
+"""The sections the core itself knows. Plugins add theirs when they are selected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_BACKEND: Final = "local"
+"""The backend of a ``backend`` section that names none."""
+
+Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
+Tokens = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """What every section has: no unknown keys, no NaN, no change after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+
+class PluginsSection(Section):
+    """Which installed plugins may take part."""
+
+    allow: tuple[str, ...] = Field(
+        default=(),
+        description="Distributions whose plugins are used; empty allows all that are installed.",
+    )
+    deny: tuple[str, ...] = Field(
+        default=(),
+        description="Distributions whose plugins are never used, even if they are in `allow`.",
+    )
+    prefer: tuple[str, ...] = Field(
+        default=(),
+        description="Distributions that win, first one first, where two provide the same name.",
+    )
+    strict: bool = Field(
+        default=False, description="Whether a plugin that fails to load stops the program."
+    )
+
+
+class LogSection(Section):
+    """What is logged, and how it looks."""
+
+    level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        default="info", description="Least severe level that is written."
+    )
+    format: Literal["auto", "human", "json"] = Field(
+        default="auto", description="`human` lines, `json` lines, or `auto`: human on a terminal."
+    )
+
+
+class StorageSection(Section):
+    """Where sessions are kept."""
+
+    path: Path = Field(
+        default=Path(".massgen/massgen.db"),
+        description="Database file, or its folder; relative to the folder of `massgen.yaml`.",
+    )
+    synchronous: Literal["full", "normal"] = Field(
+        default="full",
+        description=(
+            "`full` survives a power cut; `normal` is faster and may lose the last writes in one."
+        ),
+    )
+
+
+class ModelOverride(Section):
+    """What the catalogue should say about one model; a key that is left out keeps its figure."""
+
+    provider: str | None = Field(default=None, description="Who serves the model.")
+    window: Tokens | None = Field(default=None, description="Context window, in tokens.")
+    max_output: Tokens | None = Field(default=None, description="Longest answer, in tokens.")
+    tokenizer: str | None = Field(
+        default=None,
+        description="Encoding that counts its tokens, e.g. `o200k_base`, or `estimate`.",
+    )
+    image: str | None = Field(
+        default=None, description="Name of the formula that prices its images."
+    )
+    ratio: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="Tokens the provider counts for each token we count."
+    )
+    tools: bool | None = Field(default=None, description="Whether it can call tools.")
+    system_role: bool | None = Field(default=None, description="Whether it knows system messages.")
+    images: bool | None = Field(default=None, description="Whether it can see images.")
+
+    def given(self) -> Mapping[str, str | int | float | bool]:
+        """The figures that were set, by key."""
+        return self.model_dump(exclude_none=True)
+
+
+class ContextSection(Section):
+    """When a context is fitted into the window, and how far it shrinks."""
+
+    trigger_threshold: Ratio = Field(
+        default=1.0, description="Share of the budget above which a fit happens; over 0, at most 1."
+    )
+    target_ratio: Ratio = Field(
+        default=0.6,
+        description="Share of the budget a fit shrinks to; over 0, at most `trigger_threshold`.",
+    )
+    output_reserve: Tokens | None = Field(
+        default=None,
+        description=(
+            "Tokens kept free for the answer; null takes the model's longest answer, "
+            "but at most a quarter of its window."
+        ),
+    )
+    safety: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        default=0.02,
+        description="Share of the window kept free against miscounts; from 0, under 1.",
+    )
+
+    @field_validator("target_ratio")
+    @classmethod
+    def _at_most_the_trigger(cls, value: float, info: ValidationInfo) -> float:
+        trigger = info.data.get("trigger_threshold")
+        if trigger is not None and value > trigger:
+            raise ValueError(f"should be at most context.trigger_threshold, which is {trigger}")
+        return value
+
+
+class AgentSection(Section):
+    """How an agent works."""
+
+    instructions: str = Field(default="", description="Text of the agent's system message.")
+    max_steps: Annotated[int, Field(ge=1)] = Field(
+        default=50, description="Most model calls in one turn, tool calls in between."
+    )
+
+
+class Selected(Section):
+    """One plugin that was chosen by name, with its own settings.
+
+    Attributes:
+        name: Its registered name.
+        settings: An instance of exactly the class the plugin declared; None if it declares none.
+    """
+
+    name: str = Field(description="Registered name of the plugin.")
+    settings: SerializeAsAny[BaseModel] | None = None
+
+
+class SelectedBackend(Selected):
+    """The chosen backend, and the model it is asked for."""
+
+    name: str = Field(default=DEFAULT_BACKEND, description="Registered name of the backend.")
+    model: str | None = Field(
+        default=None, description="Model asked for; null leaves it to the backend's own default."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. Loaded ones are of a subclass in which plugin sections have exact types."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
+    )
+
+    profile: str | None = Field(
+        default=None, description="Profile whose keys overlay those of its file."
+    )
+    plugins: PluginsSection = Field(
+        default_factory=PluginsSection, description="Which installed plugins may take part."
+    )
+    log: LogSection = Field(default_factory=LogSection, description="What is logged, and how.")
+    storage: StorageSection = Field(
+        default_factory=StorageSection, description="Where sessions are kept."
+    )
+    models: dict[str, ModelOverride] = Field(
+        default_factory=dict, description="Corrections to the model catalogue, by model name."
+    )
+    context: ContextSection = Field(
+        default_factory=ContextSection, description="When and how far a context is shrunk."
+    )
+    agent: AgentSection = Field(default_factory=AgentSection, description="How an agent works.")
+    backend: SelectedBackend | None = Field(
+        default=None, description="The backend that talks to the model, with its own keys."
+    )
+    strategy: Selected | None = Field(
+        default=None, description="One truncation strategy, with its own keys."
+    )
+    strategies: tuple[Selected, ...] | None = Field(
+        default=None,
+        description=(
+            "A chain of truncation strategies, tried in order; "
+            "without this and `strategy`, the recommended ones that are installed."
+        ),
+    )
+    memory_store: Selected | None = Field(
+        default=None, description="The memory store, with its own keys."
+    )
+    embedder: Selected | None = Field(default=None, description="The embedder, with its own keys.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: files and the environment are read by `load_settings`."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+SELECTABLE: Final[Mapping[str, str]] = {
+    "backend": "backend",
+    "strategy": "strategy",
+    "memory_store": "memory_store",
+    "embedder": "embedder",
+}
+"""Sections that choose one plugin by ``name``, and the plugin kind each chooses from."""
+
+PROFILES: Final = "profiles"
+"""The key of a file that holds its profiles."""
