@@ -159,8 +159,10 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The generated pages and the site, into site/; every warning is an error."""
     install_workspace(session, *PLUGINS, groups=("docs",))
-    session.run("python", "docs/_generate.py")
+    session.run("python", "docs/_tools/generate.py")
     session.run("zensical", "build", "--clean", "--strict", *session.posargs)
+    for unpublished in ("_tools", "changelog.d"):
+        shutil.rmtree(ROOT / "site" / unpublished, ignore_errors=True)
 
 
 @nox.session
