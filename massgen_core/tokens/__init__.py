@@ -1,7 +1,7 @@
 """How large a request is: counters, the catalogue of models, and what providers' reports teach.
 
-Counting is additive: the tokens of a request are the sum over its messages and its tools. Nothing here
-needs a network, and importing it loads no tokenizer; the first text that is counted does.
+Counting is additive: the tokens of a request are the sum over its messages and its tools. Nothing
+here needs a network, and importing it loads no tokenizer; the first text that is counted does.
 """
 
 from massgen_core.tokens._calibration import Calibration

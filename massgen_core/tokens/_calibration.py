@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     from massgen_core.messages import JSONValue
 
 LOWEST, HIGHEST = 0.25, 4.0
-"""Bounds of a ratio: tokenizers differ by less; what is outside says more of a fault than of a tokenizer."""
+"""Bounds of a ratio: tokenizers differ by less, what is outside is a fault."""
 _HIDDEN: Final = 200_000
 """Tokens a provider or host may add that we never see (system prompts, built-in tools)."""
 _SAMPLE: Final = 50
-"""Counted tokens a difference must have to teach anything: below it frames and rounding dominate."""
+"""Counted tokens a difference must have to teach: in smaller ones frames dominate."""
 _RECENT: Final = 50
-_PRIOR_WEIGHT: Final = 2_000.0
-_PERCENTILE: Final = 0.9
+"""How many of the newest ratios are ranked, and how few are too few to rank."""
+_ENOUGH: Final = 5
+_PRIOR_WEIGHT: Final = 5_000.0
+"""Counted tokens the prior is worth."""
+_PERCENTILE: Final = 0.95
 
 
 class Calibration:
     """What the provider will report for a request, learned from what it reported before.
 
-    One object per agent and model. An estimate is the last reported size plus the counted difference
-    times a learned ratio; before the first report it is the count times the prior of the family.
+    One object per agent and model. An estimate is the last reported size plus the difference we
+    count times a learned ratio; before the first report it is the count times the family's prior.
 
     Args:
         prior: Reported tokens per counted token to expect, `ModelInfo.ratio`.
@@ -58,12 +61,17 @@ class Calibration:
         return f"<Calibration ratio {self.ratio:.3f}, anchor {self._reported} for {self._counted}>"
 
     @property
+    def _frame(self) -> int:
+        """Tokens around a request that no message has: 3 prime the answer; templates add more."""
+        return 3 if self._exact else 24
+
+    @property
     def ratio(self) -> float:
         """Reported tokens per counted token, as learned so far."""
         return (self._taught + self._prior * _PRIOR_WEIGHT) / (self._tokens + _PRIOR_WEIGHT)
 
     def observe(self, *, counted: int, reported: int) -> None:
-        """Learns from one request: our count of exactly what was sent, the size the provider reported.
+        """Learns from one request: our count of exactly what was sent, and the reported size.
 
         Nonsense is ignored: numbers that are not positive, a report no tokenizer can explain.
         """
@@ -90,19 +98,19 @@ class Calibration:
     def upper(self, counted: int) -> int:
         """The tokens the provider will hardly exceed: never below `estimate`."""
         ratio = self.ratio
-        margin = 1.02 if self._exact else 1.12
-        if len(self._seen) < 5:  # noqa: PLR2004 - too few to rank
+        if len(self._seen) < _ENOUGH:
+            margin = 1.02 if self._exact else 1.12
             high, low = ratio * margin, ratio / margin
         else:
             ranked = sorted(self._seen)
             high = max(ratio, ranked[math.ceil(_PERCENTILE * len(ranked)) - 1])
             low = min(ratio, ranked[math.floor((1 - _PERCENTILE) * len(ranked))])
-        return max(self.estimate(counted), self._apply(counted, high, low))
+        return self._apply(counted, high, low) + (0 if self._reported else self._frame)
 
     def _apply(self, counted: int, more: float, less: float) -> int:
         """The anchor, `more` for each token added to it, `less` back for each token taken away.
 
-        What was taken away gives back no more than its share: what the provider adds on its own stays.
+        What was taken away gives back no more than its share: what the provider adds itself stays.
         """
         counted = max(0, counted)
         if not self._reported:

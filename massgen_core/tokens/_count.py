@@ -26,13 +26,13 @@ from massgen_core.tokens._images import image_formula, image_size
 Length: TypeAlias = Callable[[str], int]
 
 CALL_OVERHEAD: Final = 3
-"""Tokens of the frame around one tool call: recipient, channel and closing marks of ChatML-like templates."""
+"""Tokens of the frame around one tool call: recipient, constraint and closing mark."""
 RESULT_OVERHEAD: Final = 3
+"""Tokens of the frame around one tool result."""
 TOOLS_OVERHEAD: Final = 9
-"""Tokens of the frame around all tools (``# Tools ## functions namespace functions {``), measured on the
-rendering OpenAI has described for its models."""
+"""Tokens of the frame around all tools, as in ``# Tools ## functions namespace functions {``."""
 TOOL_OVERHEAD: Final = 8
-"""Tokens of the frame around one tool (``{"type":"function","function":…}``)."""
+"""Tokens of the frame around one tool, as in ``{"type":"function","function":…}``."""
 
 
 class Count(NamedTuple):
@@ -40,7 +40,7 @@ class Count(NamedTuple):
 
     Attributes:
         tokens: How many.
-        exact: True if the model's own tokenizer counted all of it; False if any of it is an estimate.
+        exact: True if the model's own tokenizer counted all of it; False if any is an estimate.
     """
 
     tokens: int
@@ -69,7 +69,7 @@ class TokenCounter(Protocol):
 
     @property
     def name(self) -> str:
-        """Names the way of counting; stored beside each count, a count of another name is recounted."""
+        """Names the way of counting; stored with each count, one of another name is recounted."""
         ...
 
     def count(self, item: Part | Message | Sequence[ToolSpec], /) -> Count:
@@ -153,7 +153,7 @@ class PartCounter:
                 )
         return Count(tokens, exact)
 
-    def _part(self, part: Part) -> Count:
+    def _part(self, part: Part) -> Count:  # noqa: PLR0911 - one per kind of part
         match part:
             case Text():
                 return Count(self._length(part.text), self._exact)
@@ -182,9 +182,9 @@ class PartCounter:
         return tokens
 
     def _reasoning(self, part: Reasoning) -> int:
-        """A sealed block holds more than its visible text: providers show a summary and sign the rest.
+        """A sealed block may hold more than it shows: providers show a summary and seal the rest.
 
-        Four characters of seal a token: base64 of 3 bytes, of text with about four bytes a token, encrypted.
+        Four characters of seal a token: base64 makes four of three bytes, a token is about four.
         """
         sealed = len(part.signature) + sum(len(v) for v in part.data.values() if isinstance(v, str))
         return max(self._length(part.text), -(-sealed // 4))

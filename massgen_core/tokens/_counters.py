@@ -61,21 +61,21 @@ def estimating_counter(*, image: str = "none") -> TokenCounter:
 
 
 def _name(base: str, tokenizer: str, image: str) -> str:
-    """Counts of one name can stand for each other, so an unusual image formula is part of the name."""
+    """Counts of one name can stand for each other; so an unusual image formula is in the name."""
     return base if image == _USUAL_IMAGE[tokenizer] else f"{base}+{image}"
 
 
 def counter_for(model: ModelInfo) -> TokenCounter:
     """The best counter for `model`: tiktoken where its ranks are shipped, else the estimator.
 
-    Counts are exact for OpenAI's models; for others the encoding stands in, `Calibration` learns the rest.
+    Where the encoding only stands in for the model's own, `Calibration` learns the difference.
     """
     if model.tokenizer not in ENCODINGS:
         return estimating_counter(image=model.image)
     return PartCounter(
         _name(model.tokenizer, model.tokenizer, model.image),
         EncodingLength(model.tokenizer),
-        exact=model.provider == "openai",
+        exact=model.exact,
         overhead=_OPENAI_FRAME if model.provider == "openai" else _CHATML_FRAME,
         image=model.image,
         tools_overhead=_CLAUDE_TOOLS if model.provider == "anthropic" else TOOLS_OVERHEAD,

@@ -1,4 +1,4 @@
-"""The official cl100k and o200k encodings, from ranks shipped with the package: no network, no cache."""
+"""The official cl100k and o200k encodings from shipped ranks: no network, no cache."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def encoding(name: str) -> tiktoken.Encoding:
     """
     import tiktoken  # noqa: PLC0415 - the package stays importable, and light, without it
     from tiktoken import registry  # noqa: PLC0415
-    from tiktoken_ext import openai_public  # noqa: PLC0415
+    from tiktoken_ext import openai_public  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs
 
     if (loaded := registry.ENCODINGS.get(name)) is not None:
         return loaded
@@ -52,7 +52,7 @@ def encoding(name: str) -> tiktoken.Encoding:
 
 
 def _shipped_or(original: _Load) -> _Load:
-    """A stand-in for `tiktoken.load.load_tiktoken_bpe` that reads the files we ship from the package."""
+    """A stand-in for `tiktoken.load.load_tiktoken_bpe` that reads what we ship from the package."""
 
     def load(tiktoken_bpe_file: str, expected_hash: str | None = None) -> dict[bytes, int]:
         stem = tiktoken_bpe_file.rsplit("/", 1)[-1].removesuffix(".tiktoken")
@@ -90,9 +90,10 @@ def _parse_ranks(data: bytes) -> dict[bytes, int]:
 class EncodingLength:
     """Measures text with a shipped encoding, which is loaded when the first text is measured.
 
-    Long texts are measured in pieces: tiktoken's regular expression gives up (a panic, not an exception)
-    on runs of a million blanks. Pieces end where no token can span, so the sum stays exact; only in a run
-    of 100,000 characters without any word boundary is a cut forced, which moves the count by a token.
+    Long texts are measured in pieces: tiktoken's regular expression gives up (a panic, no
+    `Exception`) on runs of a million blanks. Pieces end where no token can span, so the sum stays
+    exact; only where 2,000 characters have no such place is a cut forced, which moves the count by
+    a token or two in 100,000 characters.
     """
 
     __slots__ = ("_encode", "_name")

@@ -1,4 +1,7 @@
-"""What a picture costs: the formulas of the providers, by name."""
+"""What a picture costs: the formulas of the providers, by name.
+
+The shipped catalogue names the source of each formula and the day it was read.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ if TYPE_CHECKING:
     from massgen_core.messages import Image
 
 ImageFormula: TypeAlias = Callable[[int, int, str], int]
-"""Tokens from width and height in pixels (0, 0 if unknown: the largest cost) and the detail hint."""
+"""Tokens from width and height in pixels and the detail hint; of size 0, 0 (unknown), the most."""
 
 UNKNOWN_IMAGE: Final = 1_600
-"""Tokens of a picture for a provider without a published formula: what Claude's largest picture costs."""
+"""Tokens of a picture for a model without a known formula; few providers charge more by default."""
 
 
 def image_size(image: Image) -> tuple[int, int]:
@@ -27,7 +30,7 @@ def image_size(image: Image) -> tuple[int, int]:
 
 
 def openai_tiles(base: int, tile: int) -> ImageFormula:
-    """OpenAI's tile models: fit into 2048 x 2048, shortest side to 768, then `tile` per 512 px square."""
+    """OpenAI up to GPT-5.1: fit into 2048 x 2048, short side to 768, `tile` per 512 px square."""
     most = base + 8 * tile  # 2048 x 768
 
     def tokens(width: int, height: int, detail: str) -> int:
@@ -42,30 +45,45 @@ def openai_tiles(base: int, tile: int) -> ImageFormula:
     return tokens
 
 
-def patches(size: int, most: int, factor: float = 1.0, extra: int = 0) -> ImageFormula:
-    """One token per patch of `size` px, at most `most` patches, times `factor`, plus `extra`."""
+def openai_patches(factor: float, most: int, original: int = 0) -> ImageFormula:
+    """OpenAI's small models, all from GPT-5.2 on: 32 px patches, at most `most`, times `factor`.
 
-    def tokens(width: int, height: int, _detail: str) -> int:
-        count = _squares(width, size) * _squares(height, size) if width and height else most
-        return math.ceil(min(count, most) * factor) + extra
+    `original` is the greater budget of the detail of that name; the detail ``low`` changes nothing.
+    """
+
+    def tokens(width: int, height: int, detail: str) -> int:
+        budget = max(most, original) if detail == "original" else most
+        count = _squares(width, 32) * _squares(height, 32) if width and height else budget
+        return math.ceil(min(count, budget) * factor)
 
     return tokens
 
 
-def area(edge: int, most: int) -> ImageFormula:
-    """Anthropic: shrink the long side to `edge`, then width x height / 750, at most `most`."""
+def patches(size: int, most: int, edge: int = 0, extra: int = 0) -> ImageFormula:
+    """Claude, Qwen: the long side shrinks to `edge`; one per `size` px patch, at most `most`."""
 
     def tokens(width: int, height: int, _detail: str) -> int:
         if not width or not height:
-            return most
+            return most + extra
+        scale = min(1.0, edge / max(width, height)) if edge else 1.0
+        return min(most, _squares(width * scale, size) * _squares(height * scale, size)) + extra
+
+    return tokens
+
+
+def mistral_rows(size: int, edge: int) -> ImageFormula:
+    """Mistral: the long side shrinks to `edge`; patches of `size` px and one break per row."""
+
+    def tokens(width: int, height: int, _detail: str) -> int:
+        width, height = (width, height) if width and height else (edge, edge)
         scale = min(1.0, edge / max(width, height))
-        return min(most, math.ceil(width * height * scale * scale / 750))
+        return (_squares(width * scale, size) + 1) * _squares(height * scale, size)
 
     return tokens
 
 
 def gemini_tiles(tile: int) -> ImageFormula:
-    """Gemini 2: `tile` tokens up to 384 x 384, else per crop of about two thirds of the short side."""
+    """Gemini 2: `tile` up to 384 x 384, else per crop of about two thirds of the short side."""
 
     def tokens(width: int, height: int, _detail: str) -> int:
         if not width or not height:
@@ -79,7 +97,7 @@ def gemini_tiles(tile: int) -> ImageFormula:
 
 
 def grid(size: int, tile: int, most: int) -> ImageFormula:
-    """`tile` tokens per square of `size` px, at most `most` squares, and one for the whole picture."""
+    """`tile` per square of `size` px, at most `most` squares, and one for the whole picture."""
 
     def tokens(width: int, height: int, _detail: str) -> int:
         count = _squares(width, size) * _squares(height, size) if width and height else most
@@ -98,27 +116,37 @@ def _squares(length: float, size: int) -> int:
 
 
 _FORMULAS: Final[dict[str, Callable[..., ImageFormula]]] = {
-    "area": area,
     "fixed": fixed,
     "gemini-tiles": gemini_tiles,
     "grid": grid,
+    "mistral": mistral_rows,
     "none": lambda: fixed(UNKNOWN_IMAGE),
+    "openai-patches": openai_patches,
     "openai-tiles": openai_tiles,
     "patches": patches,
 }
 
 
 def image_formula(name: str) -> ImageFormula:
-    """The formula of a name with its numbers, e.g. ``openai-tiles:85:170`` or ``patches:32:1536:1.62``.
+    """The formula of a name and its numbers, e.g. ``openai-tiles:85:170`` or ``fixed:1120``.
 
     Raises:
         InvalidArgument: There is no such formula, or it takes other numbers.
     """
-    kind, *numbers = name.split(":")
     try:
-        return _FORMULAS[kind](*(float(n) if "." in n else int(n) for n in numbers))
-    except (KeyError, ValueError, TypeError) as exc:
+        formula = _parse(name)
+        formula(640, 480, "")  # a size of 0 would divide by zero
+    except (KeyError, ValueError, TypeError, ArithmeticError) as exc:
         raise InvalidArgument(
             f"{name!r} is no image formula",
-            hint=f"A name and its numbers, as in openai-tiles:85:170; names: {', '.join(_FORMULAS)}.",
+            hint=f"Expected one of {', '.join(_FORMULAS)} and its numbers: openai-tiles:85:170.",
         ) from exc
+    return formula
+
+
+def _parse(name: str) -> ImageFormula:
+    kind, *numbers = name.split(":")
+    arguments = [float(text) if "." in text else int(text) for text in numbers]
+    if min(arguments, default=0) < 0:
+        raise ValueError(name)
+    return _FORMULAS[kind](*arguments)

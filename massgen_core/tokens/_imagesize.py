@@ -15,7 +15,7 @@ _HEADER_MINIMUM: Final = 24
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """``(width, height)`` in pixels of a PNG, JPEG, GIF or WebP file; ``(0, 0)`` if it is none of them.
+    """``(width, height)`` in pixels of a PNG, JPEG, GIF or WebP file; ``(0, 0)`` of anything else.
 
     Sources: PNG specification 11.2.2, ITU-T T.81 B.2.2, GIF89a section 18, RFC 9649 section 2.
     """

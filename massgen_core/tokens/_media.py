@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from massgen_core.tokens._images import ImageFormula
 
 AUDIO_RATE: Final = 32.0
-"""Tokens per second, the highest documented rate (Gemini 32, Qwen-Omni 25, Voxtral 12.5, OpenAI 10)."""
+"""Tokens per second: Gemini's rate (ai.google.dev/gemini-api/docs/tokens), the highest known."""
 _AUDIO_BYTES: Final = 4_000.0
-"""Bytes per second of a compressed sound of unknown length: 32 kbit/s, speech at its smallest usual rate."""
+"""Bytes per second of a compressed sound of unknown length: speech at 32 kbit/s."""
 PAGE_TEXT: Final = 3_000
-"""Tokens of text on a page of a PDF, the upper end of what Anthropic documents (1,500 to 3,000)."""
+"""Tokens of text on a page of a PDF: the upper end of Anthropic's "1,500 to 3,000 per page"."""
 _PAGE_BYTES: Final = 20_000
 _PDF_PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-z])")
 _PDF_COUNT: Final = re.compile(rb"/Count\s+(\d{1,6})")
@@ -57,17 +58,18 @@ def file_tokens(file: File, length: Callable[[str], int], image: ImageFormula) -
 
 
 def _pages(data: bytes) -> int:
-    """Pages by the page objects or the page tree; by size where both are packed in object streams."""
+    """Pages by the page objects or the page tree; by size where both lie in object streams."""
     tree = max(map(int, _PDF_COUNT.findall(data)), default=0)
     return max(len(_PDF_PAGE.findall(data)), tree) or math.ceil(len(data) / _PAGE_BYTES)
 
 
 def unknown_tokens(part: Unknown, length: Callable[[str], int]) -> int:
-    """Tokens of a part we do not model: its JSON as text, each embedded file as one page and picture."""
+    """Tokens of a part we do not model: its JSON as text, each embedded file as one page."""
     text = json.dumps({"type": part.name, **part.data}, ensure_ascii=False, default=_plain)
     slim, blobs = _BLOB.subn("", text)
     return length(slim) + blobs * PAGE_TEXT
 
 
-def _plain(value: object) -> JSONValue:
-    return dict(value) if hasattr(value, "keys") else str(value)  # type: ignore[call-overload,no-any-return]  # a Mapping that is no dict
+def _plain(value: object) -> dict[str, JSONValue] | str:
+    """What json.dumps does not know: a Mapping that is no dict, or anything else."""
+    return dict(value) if isinstance(value, Mapping) else str(value)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from massgen_core.errors import InvalidArgument, InvalidSetting, UnknownModel, UnknownSetting
-from massgen_core.tokens._counters import TOKENIZERS
-from massgen_core.tokens._images import image_formula
+from massgen_core.errors import InvalidSetting, UnknownModel
+from massgen_core.tokens._overrides import checked_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +25,13 @@ class ModelInfo:
     Attributes:
         name: As the provider's API calls it, without a date.
         provider: Who makes it, e.g. ``openai``.
-        window: Tokens of prompt and answer together, or of the prompt where the provider limits it alone.
+        window: Tokens of prompt and answer together.
         max_output: Tokens of the longest answer.
-        tokenizer: ``cl100k_base``, ``o200k_base`` (its own, or the nearest), or ``estimate``.
+        max_input: Tokens of the longest prompt where the provider limits it further, else 0.
+        tokenizer: ``cl100k_base``, ``o200k_base`` or ``estimate``.
+        exact: Whether that tokenizer is the model's own; else it stands in for an unpublished one.
         image: Name of its image formula, see `image_formula`.
-        ratio: Provider-reported tokens per counted token to expect of the family before any was seen.
+        ratio: Reported tokens per counted token to expect before any was reported.
         tools: Whether it calls tools.
         system_role: Whether it takes system messages.
         images: Whether it takes pictures.
@@ -42,7 +43,9 @@ class ModelInfo:
     provider: str
     window: int
     max_output: int
+    max_input: int = 0
     tokenizer: str = "estimate"
+    exact: bool = False
     image: str = "none"
     ratio: float = 1.0
     tools: bool = True
@@ -52,12 +55,25 @@ class ModelInfo:
     date: str = ""
 
 
-_FIELDS: Final = tuple(spec.name for spec in fields(ModelInfo) if spec.name != "name")
-_COUNTS: Final = frozenset({"window", "max_output"})
-_FLAGS: Final = frozenset({"tools", "system_role", "images"})
-_GATEWAYS: Final = frozenset(
-    ["anthropic", "azure", "azure_ai", "bedrock", "chatgpt", "dashscope", "deepseek", "deepseek-ai", "gemini", "google", "groq", "huggingfacetb", "litellm_proxy", "llama", "local", "meta", "meta-llama", "meta_llama", "mistral", "mistralai", "models", "openai", "openrouter", "qwen", "together_ai", "vertex_ai", "x-ai", "xai", "alibaba", "fireworks_ai", "nvidia"]
+_PREFIXES: Final = frozenset(
+    {
+        *(
+            "openai",
+            "anthropic",
+            "google",
+            "gemini",
+            "x-ai",
+            "xai",
+            "mistral",
+            "mistralai",
+            "deepseek",
+        ),
+        *("deepseek-ai", "qwen", "alibaba", "dashscope", "meta", "meta-llama", "meta_llama"),
+        *("huggingfacetb", "local", "models"),
+        *("azure", "azure_ai", "bedrock", "vertex_ai", "openrouter", "litellm_proxy"),
+    }
 )
+"""Before a slash: the makers, and the gateways that pass a model on with the window it has."""
 
 
 class ModelCatalogue:
@@ -100,7 +116,7 @@ class ModelCatalogue:
         raise self._unknown(model)
 
     def with_overrides(self, overrides: Mapping[str, Mapping[str, object]]) -> ModelCatalogue:
-        """The catalogue with fields changed, or models added, as the ``models`` section of settings says.
+        """The catalogue with fields changed or models added, as the ``models`` section says.
 
         A new model needs `window`; the rest has careful defaults.
 
@@ -114,12 +130,12 @@ class ModelCatalogue:
     def _find(self, model: str) -> ModelInfo | None:
         if (info := self._models.get(model)) is not None:
             return info
-        for name in _spellings(model):
-            if (info := self._models.get(name)) is not None:
-                return info
-            for pattern, target in self._patterns.items():
-                if fnmatchcase(name, pattern):
-                    return self._models[target]
+        name = _bare(model)
+        if (info := self._models.get(name)) is not None:
+            return info
+        for pattern, target in self._patterns.items():
+            if fnmatchcase(name, pattern):
+                return self._models[target]
         return None
 
     def _unknown(self, model: str) -> UnknownModel:
@@ -134,82 +150,42 @@ class ModelCatalogue:
             hint=f"{meant}Set models.{model}.window to the tokens it takes.",
         )
 
-    def _override(self, name: str, values: Mapping[str, object]) -> ModelInfo:
-        path = f"models.{name}"
-        checked = {key: _checked(f"{path}.{key}", key, value) for key, value in values.items()}
+    def _override(self, name: str, values: object) -> ModelInfo:
+        given = checked_fields(name, values)
         base = self._find(name)
-        if base is None and "window" not in checked:
+        if base is None and "window" not in given:
             raise InvalidSetting(
-                f"{path} describes a model no catalogue has, but not its window",
-                path=f"{path}.window",
-                hint=f"Set {path}.window to the tokens it takes.",
+                f"models.{name} describes a model no catalogue has, but not its window",
+                path=f"models.{name}.window",
+                hint=f"Set models.{name}.window to the tokens it takes.",
             )
         if base is None:
-            window = checked["window"]
+            window = int(given["window"])
             base = ModelInfo(name, "", window, max(1, window // 4), source="settings")
-        return _bounded(replace(base, **{"name": name, **checked}), path, checked)
+        changed: dict[str, Any] = {"name": name, **given}
+        return _bounded(replace(base, **changed), given)
 
 
-def _bounded(info: ModelInfo, path: str, given: Mapping[str, object]) -> ModelInfo:
-    """The row with an answer that fits its window; one that was asked for and does not fit is an error."""
-    if info.max_output <= info.window:
-        return info
-    if "max_output" in given:
-        raise InvalidSetting(
-            f"{path}.max_output is {info.max_output}, more than the window of {info.window} tokens",
-            path=f"{path}.max_output",
-        )
-    return replace(info, max_output=info.window)
+def _bounded(info: ModelInfo, given: Mapping[str, object]) -> ModelInfo:
+    """The row with no limit above its window; one that was asked for above it is an error."""
+    for name in ("max_output", "max_input"):
+        if name in given and getattr(info, name) > info.window:
+            raise InvalidSetting(
+                f"models.{info.name}.{name} is {getattr(info, name)}, more than the window of"
+                f" {info.window} tokens",
+                path=f"models.{info.name}.{name}",
+            )
+    output, prompt = min(info.max_output, info.window), min(info.max_input, info.window)
+    return replace(info, max_output=output, max_input=prompt)
 
 
-def _checked(path: str, key: str, value: object) -> Any:
-    if key not in _FIELDS:
-        near = difflib.get_close_matches(key, _FIELDS, n=3)
-        raise UnknownSetting(
-            f"{path}: a model has no {key!r}",
-            path=path,
-            suggestions=near,
-            hint=f"Did you mean {near[0]}?" if near else f"It has: {', '.join(_FIELDS)}.",
-        )
-    if (expected := _complaint(key, value)) is not None:
-        raise InvalidSetting(f"{path} is {value!r}, expected {expected}", path=path)
-    return int(value) if key in _COUNTS else value  # type: ignore[call-overload]  # _complaint saw to it
-
-
-def _complaint(key: str, value: object) -> str | None:
-    """What the field takes, if `value` is not that."""
-    if key in _FLAGS:
-        return None if isinstance(value, bool) else "true or false"
-    if key in _COUNTS:
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
-        return None if whole and value >= 1 else "a whole number of tokens, at least 1"
-    if key == "ratio":
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if real and 0.25 <= value <= 4 else "a number from 0.25 to 4"  # noqa: PLR2004
-    if not isinstance(value, str):
-        return "text"
-    if key == "tokenizer" and value not in TOKENIZERS:
-        return f"one of {', '.join(TOKENIZERS)}"
-    return _image_complaint(value) if key == "image" else None
-
-
-def _image_complaint(value: str) -> str | None:
-    try:
-        image_formula(value)
-    except InvalidArgument as exc:
-        return exc.hint
-    return None
-
-
-def _spellings(model: str) -> list[str]:
-    """The names to look for: as asked, without the prefixes of known providers, without suffixes."""
+def _bare(model: str) -> str:
+    """The name without known prefixes and suffixes; empty if it has a prefix nobody knows."""
     *prefixes, name = model.strip().lower().split("/")
-    if not all(prefix in _GATEWAYS for prefix in prefixes):
-        return []
+    if not all(prefix in _PREFIXES for prefix in prefixes):
+        return ""
     name = name.replace("@", "-").partition(":")[0]
-    owner, dot, rest = name.rpartition("anthropic.")  # Bedrock: us.anthropic.claude-…-v1:0
-    del owner
-    return [rest if dot else name]
+    return name.rpartition("anthropic.")[2]  # Bedrock: us.anthropic.claude-sonnet-4-5-v1:0
 
 
 @lru_cache(maxsize=1)
