@@ -53,16 +53,20 @@ def installed() -> list[Candidate]:
     Of two distributions of one name the first on the path counts, as for `importlib.metadata`.
     Unreadable metadata becomes a candidate with an error.
     """
+    with Fence() as fence:
+        dists = list(importlib.metadata.distributions())
+    if fence.error is not None:  # a finder some package installed
+        return [Candidate("unknown", "", "", error=fence.error)]
     found: dict[str, list[Candidate]] = {}
-    for dist in _claimants():
+    for dist in _claimants(dists):
         key = normalise(_name(dist))
         if key not in found:
             found[key] = list(_candidates(_first(dist)))
     return in_order(candidate for group in found.values() for candidate in group)
 
 
-def _claimants() -> Iterator[Distribution]:
-    for dist in importlib.metadata.distributions():
+def _claimants(dists: Iterable[Distribution]) -> Iterator[Distribution]:
+    for dist in dists:
         with Fence() as fence:
             text = dist.read_text("entry_points.txt") or ""
         if fence.error is not None or ENTRY_POINT_GROUP in text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from massgen_core.errors import InvalidArgument, MassgenError, PluginBroken
 from massgen_core.events import PluginFailed
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from massgen_core.backends import Backend
+    from massgen_core.context import TruncationStrategy
     from massgen_core.errors import PluginError
     from massgen_core.events import Event
+    from massgen_core.memory import Embedder, MemoryStore
     from massgen_core.messages import JSONValue
     from massgen_core.plugin._provides import Kind, PluginContext, Provided
+    from massgen_core.tokens import TokenCounter
+
+    GivenSettings: TypeAlias = BaseModel | Mapping[str, JSONValue] | None
 
 
 class PluginHost:
@@ -119,13 +125,37 @@ class PluginHost:
             return settings_class(provided)
         raise self._failure(provided, fence.error)
 
+    @overload
     def create(
-        self,
-        kind: Kind,
-        name: str,
-        settings: BaseModel | Mapping[str, JSONValue] | None,
-        ctx: PluginContext,
-    ) -> object:
+        self, kind: Literal["backend"], name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> Backend: ...
+
+    @overload
+    def create(
+        self, kind: Literal["strategy"], name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> TruncationStrategy: ...
+
+    @overload
+    def create(
+        self, kind: Literal["memory_store"], name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> MemoryStore: ...
+
+    @overload
+    def create(
+        self, kind: Literal["embedder"], name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> Embedder: ...
+
+    @overload
+    def create(
+        self, kind: Literal["token_counter"], name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> TokenCounter: ...
+
+    @overload
+    def create(
+        self, kind: Kind, name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> object: ...
+
+    def create(self, kind: Kind, name: str, settings: GivenSettings, ctx: PluginContext) -> object:
         """A new object of the plugin; it has every member of the kind's Protocol.
 
         Args:

@@ -114,7 +114,9 @@ def _advice(kind: Kind, name: str, plugins: Sequence[Plugin]) -> Iterator[str]:
         yield f"Install it: {install_command(KNOWN[kind, name])}."
     else:
         yield from _near_misses(kind, name, names)
-    yield from sorted({f"{name!r} is a {i.kind}." for i in usable(plugins) if i.name == name})
+    elsewhere = sorted({item.kind for item in usable(plugins) if item.name == name})
+    if elsewhere:
+        yield f"{name!r} is registered as {' and '.join(elsewhere)}."
     yield f"Installed: {', '.join(names)}." if names else f"No {kind} is installed."
     broken = sorted({p.report.dist for p in plugins if p.report.state == "broken"})
     if broken:

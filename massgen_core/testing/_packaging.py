@@ -100,7 +100,7 @@ class PackagingSuite(Suite):
         """The output of ``--json`` stays JSON."""
         for candidate in _candidates(self.dist):
             _, printed = _import_alone(_module(candidate.value))
-            assert printed == ""
+            assert printed == "", f"{candidate.value} prints {printed!r}"
 
     def test_everything_it_provides_has_a_summary_of_one_line(self) -> None:
         """``mgc plugins list`` says what each thing is for."""
@@ -117,7 +117,7 @@ class PackagingSuite(Suite):
         """Selecting it by name alone is enough."""
         for model in _settings_classes(self.dist):
             required = [name for name, field in model.model_fields.items() if field.is_required()]
-            assert required == [], f"{model.__name__} has fields without a default"
+            assert required == [], f"{model.__name__}: no default for {required}"
             model()
 
     def test_every_setting_is_described_in_the_json_schema(self) -> None:
@@ -125,9 +125,9 @@ class PackagingSuite(Suite):
         for model in _settings_classes(self.dist):
             properties = model.model_json_schema(by_alias=False).get("properties", {})
             plain = [name for name in model.model_fields if name not in properties]
-            assert plain == [], f"{model.__name__} keeps fields out of its schema"
+            assert plain == [], f"{model.__name__}: not in its schema: {plain}"
             silent = [name for name, field in model.model_fields.items() if not field.description]
-            assert silent == [], f"{model.__name__} has fields without a description"
+            assert silent == [], f"{model.__name__}: no description of {silent}"
 
     def test_its_packages_ship_py_typed(self) -> None:
         """Type checkers use its annotations."""
