@@ -1,0 +1,146 @@
+"""Checking everything on disk; damage is reported, never raised."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from massgen_core.sessions._body import references
+from massgen_core.sessions._chain import examine_sums, genesis
+from massgen_core.sessions._journal import chained, owner, scan
+from massgen_core.sessions._model import Problem, VerifyReport
+from massgen_core.sessions._table import all_rows, get_row
+from massgen_core.storage import BlobDamage, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from massgen_core.sessions._journal import Scanned
+    from massgen_core.sessions._table import SessionRow
+
+
+@dataclass(slots=True)
+class _Findings:
+    problems: list[Problem] = field(default_factory=list)
+    sessions: int = 0
+    entries: int = 0
+    blobs: int = 0
+
+    def add(self, session_id: str, seq: int, name: str, what: str) -> None:
+        self.problems.append(Problem(session_id, seq, name, what))
+
+    @contextmanager
+    def reading(self, session_id: str, name: str) -> Iterator[None]:
+        """Report what SQLite cannot read, and go on with the next thing."""
+        try:
+            yield
+        except sqlite3.DatabaseError as exc:
+            self.add(session_id, 0, name, f"cannot be read: {exc}")
+
+
+def verify(conn: sqlite3.Connection, session_id: str | None) -> VerifyReport:
+    """Check the file's structure, the chains, fields, blobs and references.
+
+    Args:
+        conn: Inside a read transaction.
+        session_id: Only this session (and the structure); None for all there is.
+
+    Raises:
+        SessionNotFound: There is no such session.
+    """
+    findings = _Findings()
+    with findings.reading("", "file"):
+        for (line,) in conn.execute("PRAGMA integrity_check(100)"):
+            if line != "ok":
+                findings.add("", 0, "file", line)
+    rows: list[SessionRow] = []
+    with findings.reading(session_id or "", "session"):
+        rows = all_rows(conn) if session_id is None else [get_row(conn, session_id)]
+    for row in rows:
+        _verify_session(conn, row, findings)
+    if session_id is None:
+        _verify_blobs(conn, findings)
+        _verify_strays(conn, findings)
+    return VerifyReport(
+        tuple(findings.problems), findings.sessions, findings.entries, findings.blobs
+    )
+
+
+def _verify_session(conn: sqlite3.Connection, row: SessionRow, findings: _Findings) -> None:
+    info = row.info()
+    findings.sessions += 1
+    for name in info.damage:
+        findings.add(info.id, 0, name, "does not match its checksum")
+    seq, used, totals = 0, set[bytes](), [0, 0]
+    head = genesis(info.origin)
+    with findings.reading(info.id, "entries"):
+        for item in chained(scan(conn, info.id), 0, head):
+            findings.entries += 1
+            _verify_entry(info.id, item, findings)
+            if item.row.kind == b"message" and item.intact:
+                totals = [totals[0] + 1, totals[1] + item.row.tokens]
+            used.update(references(item.row.body))
+            seq, head = item.row.seq, item.row.hash
+        if "head" not in info.damage and (seq, head) != (row.head.seq, row.head.hash):
+            findings.add(
+                info.id, seq + 1, "seq", f"is missing: the session has {row.head.seq} entries"
+            )
+        elif not findings.problems and totals != [row.head.messages, row.head.tokens]:
+            findings.add(info.id, 0, "head", f"its totals are not those of the entries: {totals}")
+    with findings.reading(info.id, "blob_ref"):
+        _verify_refs(conn, info.id, used, findings)
+
+
+def _verify_entry(session_id: str, item: Scanned, findings: _Findings) -> None:
+    damage = item.damage or examine_sums(item.row)
+    if damage is not None:
+        findings.add(session_id, damage.seq, damage.field, damage.what)
+
+
+def _verify_refs(
+    conn: sqlite3.Connection, session_id: str, used: set[bytes], findings: _Findings
+) -> None:
+    refs = {
+        digest
+        for (digest,) in conn.execute(
+            "SELECT hash FROM blob_ref WHERE owner = ?", (owner(session_id),)
+        )
+    }
+    aside = conn.execute(
+        "SELECT CAST(body AS BLOB) FROM quarantine WHERE session_id = ?", (session_id,)
+    )
+    kept = {digest for (body,) in aside for digest in references(body)}
+    for digest in sorted(used - refs):
+        findings.add(session_id, 0, "blob_ref", f"blob {digest.hex()} is used but not referred to")
+    unused = len(refs - used - kept)
+    if unused and not kept:
+        findings.add(session_id, 0, "blob_ref", f"{unused} references are used by no entry")
+
+
+def _verify_blobs(conn: sqlite3.Connection, findings: _Findings) -> None:
+    with findings.reading("", "blob"):
+        for row in conn.execute("SELECT hash, CAST(codec AS BLOB), size, data FROM blob"):
+            findings.blobs += 1
+            raw = unpack(*row)
+            if isinstance(raw, BlobDamage):
+                name = row[0].hex() if isinstance(row[0], bytes) else repr(row[0])
+                findings.add("", 0, "blob", f"{name}: {raw.what}")
+
+
+def _verify_strays(conn: sqlite3.Connection, findings: _Findings) -> None:
+    """Rows that belong to nothing."""
+    with findings.reading("", "blob_ref"):
+        for (digest,) in conn.execute(
+            "SELECT hash FROM blob WHERE NOT EXISTS"
+            " (SELECT 1 FROM blob_ref WHERE blob_ref.hash = blob.hash)"
+        ):
+            findings.add("", 0, "blob_ref", f"nobody refers to blob {bytes(digest).hex()}")
+    with findings.reading("", "entry"):
+        for session_id, number in conn.execute(
+            "SELECT CAST(session_id AS BLOB), count(*) FROM entry"
+            " WHERE session_id NOT IN (SELECT id FROM session) GROUP BY session_id"
+        ):
+            name = bytes(session_id).decode("utf-8", "replace")
+            findings.add(name, 0, "session_id", f"{number} entries of a session that is not there")

@@ -1,0 +1,41 @@
+"""The database file that holds everything: durable, checksummed, migrated, shared by processes.
+
+A `Database` is one SQLite file; `SCHEMA` is its layout; blobs are payloads addressed by their hash,
+stored once however many sessions and records refer to them.
+"""
+
+from massgen_core.storage._blobs import (
+    BlobDamage,
+    add_refs,
+    blob_hash,
+    drop_owner,
+    get_blobs,
+    put_blobs,
+    unpack,
+)
+from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous
+from massgen_core.storage._files import FILE_NAME, database_path
+from massgen_core.storage._lock import FileLock
+from massgen_core.storage._migrate import APPLICATION_ID, Migration
+from massgen_core.storage._opening import Opening
+from massgen_core.storage._schema import SCHEMA
+
+__all__ = [
+    "APPLICATION_ID",
+    "BUSY_TIMEOUT",
+    "FILE_NAME",
+    "SCHEMA",
+    "BlobDamage",
+    "Database",
+    "FileLock",
+    "Migration",
+    "Opening",
+    "Synchronous",
+    "add_refs",
+    "blob_hash",
+    "database_path",
+    "drop_owner",
+    "get_blobs",
+    "put_blobs",
+    "unpack",
+]

@@ -1,0 +1,113 @@
+"""Content-addressed payloads: each is on disk once, however many owners refer to it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+# One query per this many hashes; SQLite 3.40 allows 32,766 parameters.
+_BATCH: Final = 500
+_PUT: Final = """
+    INSERT INTO blob (hash, codec, size, data) VALUES (?, ?, ?, ?)
+    ON CONFLICT (hash) DO UPDATE
+    SET codec = excluded.codec, size = excluded.size, data = excluded.data
+    WHERE data IS NOT excluded.data OR codec IS NOT excluded.codec OR size IS NOT excluded.size
+"""  # the update heals a blob that was damaged on disk
+
+
+@dataclass(frozen=True, slots=True)
+class BlobDamage:
+    """Why a blob cannot be given back.
+
+    Attributes:
+        what: In words for a person.
+    """
+
+    what: str
+
+
+def blob_hash(raw: bytes) -> bytes:
+    """The address of a payload: its SHA-256, 32 bytes."""
+    return hashlib.sha256(raw).digest()
+
+
+def put_blobs(conn: sqlite3.Connection, owner: str, raws: Iterable[bytes]) -> None:
+    """Store the payloads and note that `owner` refers to them."""
+    rows = [_row(raw) for raw in raws]
+    if rows:
+        conn.executemany(_PUT, rows)
+        add_refs(conn, owner, [row[0] for row in rows])
+
+
+def add_refs(conn: sqlite3.Connection, owner: str, hashes: Iterable[bytes]) -> None:
+    """Note that `owner` refers to these blobs."""
+    conn.executemany(
+        "INSERT OR IGNORE INTO blob_ref (hash, owner) VALUES (?, ?)",
+        [(digest, owner) for digest in hashes],
+    )
+
+
+def get_blobs(conn: sqlite3.Connection, hashes: Iterable[bytes]) -> dict[bytes, bytes | BlobDamage]:
+    """The payloads, each checked against its address; a `BlobDamage` for one that is not intact."""
+    wanted = list(dict.fromkeys(hashes))
+    out: dict[bytes, bytes | BlobDamage] = {}
+    for batch in _batches(wanted):
+        marks = ",".join("?" * len(batch))
+        rows = conn.execute(
+            f"SELECT hash, CAST(codec AS BLOB), size, data FROM blob WHERE hash IN ({marks})",  # noqa: S608 - only marks
+            batch,
+        )
+        for digest, codec, size, data in rows:
+            out[digest] = unpack(digest, codec, size, data)
+    for digest in wanted:
+        if digest not in out:
+            out[digest] = BlobDamage("its text is missing from the blobs")
+    return out
+
+
+def unpack(digest: object, codec: object, size: object, data: object) -> bytes | BlobDamage:
+    """The payload of one row of ``blob``, or what is wrong with it."""
+    if not isinstance(data, bytes):
+        return BlobDamage("its blob holds no bytes")
+    raw = data
+    if codec == b"zlib" and isinstance(size, int):
+        inflater = zlib.decompressobj()
+        try:
+            raw = inflater.decompress(data, max(0, size) + 1)
+        except zlib.error as exc:
+            return BlobDamage(f"its blob cannot be decompressed: {exc}")
+    elif codec != b"raw":
+        return BlobDamage(f"its blob has the unknown codec {codec!r}")
+    if len(raw) != size or blob_hash(raw) != digest:
+        return BlobDamage("its blob does not match its hash")
+    return raw
+
+
+def drop_owner(conn: sqlite3.Connection, owner: str) -> int:
+    """Forget the owner's references, and the blobs nobody else refers to; returns how many went."""
+    hashes = conn.execute("SELECT hash FROM blob_ref WHERE owner = ?", (owner,)).fetchall()
+    conn.execute("DELETE FROM blob_ref WHERE owner = ?", (owner,))
+    return conn.executemany(
+        "DELETE FROM blob WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM blob_ref WHERE hash = ?1)",
+        hashes,
+    ).rowcount
+
+
+def _row(raw: bytes) -> tuple[bytes, str, int, bytes]:
+    packed = zlib.compress(raw)
+    if len(packed) < len(raw):
+        return blob_hash(raw), "zlib", len(raw), packed
+    return blob_hash(raw), "raw", len(raw), raw
+
+
+def _batches(items: list[bytes]) -> Iterator[list[bytes]]:
+    source = iter(items)
+    while batch := list(islice(source, _BATCH)):
+        yield batch

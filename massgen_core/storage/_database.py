@@ -1,0 +1,245 @@
+"""The database file as an object: durable writes, reads that do not wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
+
+from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.errors import StorageBusy, StorageReadOnly
+from massgen_core.storage._connect import (
+    check_read_only,
+    connect_read_only,
+    connect_reader,
+    connect_writer,
+)
+from massgen_core.storage._errors import translating
+from massgen_core.storage._opening import Opening
+from massgen_core.storage._readers import Readers
+from massgen_core.storage._writer import Writer
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from massgen_core.clock import Clock
+    from massgen_core.storage._migrate import Migration
+
+T = TypeVar("T")
+Synchronous = Literal["full", "normal"]
+
+BUSY_TIMEOUT: Final = 30.0
+"""Seconds to wait for another process's write lock before `StorageBusy`."""
+
+
+class Database:
+    """One SQLite file in WAL mode; several processes may have it open.
+
+    All writes go through one thread per object. Writes that are asked for while the disk is busy
+    are committed together, each in its own savepoint: one that raises takes nothing else with it.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from massgen_core.storage import Database, SCHEMA
+        >>> async def main(folder):
+        ...     async with Database.open(folder + "/x.db", migrations=SCHEMA) as db:
+        ...         query = "SELECT count(*) FROM blob"
+        ...         return await db.read(lambda conn: conn.execute(query).fetchone())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     asyncio.run(main(folder))
+        (0,)
+    """
+
+    __slots__ = ("__weakref__", "_newer", "_readers", "_writer", "path", "schema")
+
+    def __init__(
+        self, path: Path, writer: Writer | None, readers: Readers, schema: int, supported: int
+    ) -> None:
+        self.path = path
+        self.schema = schema
+        self._writer = writer
+        self._readers: Readers | None = readers
+        self._newer = (schema, supported) if schema > supported else None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        migrations: Sequence[Migration],
+        synchronous: Synchronous = "full",
+        clock: Clock = SYSTEM_CLOCK,
+        read_only: bool = False,
+        busy_timeout: float = BUSY_TIMEOUT,
+    ) -> Opening[Database]:
+        """The database at `path`, created and migrated if need be; await it or enter it.
+
+        Args:
+            path: The file. Missing folders are created.
+            migrations: The whole schema, oldest first.
+            synchronous: ``full``: what is acknowledged survives a power cut. ``normal``: it
+                survives any end of the process, but a power cut may take the last moments.
+            clock: Dates the backups.
+            read_only: Whether nothing may change on disk; a newer schema is let through then.
+            busy_timeout: Seconds to wait for another process before `StorageBusy`.
+
+        Raises:
+            StorageReadOnly: The file or its folder cannot be written.
+            StorageCorrupt: The file is damaged, or no database of ours.
+            SchemaTooNew: A newer version of this package wrote it.
+            StorageBusy: Another process held it for too long.
+        """
+        build = partial(
+            cls._build,
+            Path(path),
+            tuple(migrations),
+            synchronous=synchronous,
+            clock=clock,
+            read_only=read_only,
+            busy_timeout=busy_timeout,
+        )
+        return Opening(_built(build))
+
+    @classmethod
+    def _build(
+        cls,
+        path: Path,
+        migrations: tuple[Migration, ...],
+        *,
+        synchronous: Synchronous,
+        clock: Clock,
+        read_only: bool,
+        busy_timeout: float,
+    ) -> Database:
+        supported = len(migrations)
+        if read_only:
+            found = check_read_only(path, migrations, busy_timeout=busy_timeout)
+            reader = partial(connect_read_only, path, busy_timeout=busy_timeout)
+            return cls(path, None, Readers(reader, path.name), found, supported)
+        conn = connect_writer(
+            path, migrations, synchronous=synchronous, clock=clock, busy_timeout=busy_timeout
+        )
+        reader = partial(connect_reader, path, busy_timeout=busy_timeout)
+        return cls(path, Writer(conn, path), Readers(reader, path.name), supported, supported)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self._writer is None
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed through this object so far."""
+        return 0 if self._writer is None else self._writer.commits
+
+    async def write(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """What `fn` returns, once all it wrote is on disk.
+
+        Cancelling the caller either prevents the write or lets it finish; it never tears it.
+
+        Args:
+            fn: Runs in the writer's thread, inside a transaction and a savepoint. It must not begin
+                or end transactions, and may be called again if its transaction was lost.
+
+        Raises:
+            StorageFull: No room; nothing of it was written.
+            StorageBusy: Another process held the write lock for too long.
+            StorageReadOnly: The database was opened for reading only.
+        """
+        return await asyncio.wrap_future(self._open_writer().submit(fn))
+
+    async def read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """What `fn` returns; it sees one state of the file, and waits for no write."""
+        if self._readers is None:
+            raise self._closed()
+        with translating(self.path, newer=self._newer):
+            return await asyncio.wrap_future(self._readers.submit(fn))
+
+    async def settle(self) -> None:
+        """Return when every write asked for before has ended, cancelled callers' too."""
+        await asyncio.wrap_future(self._open_writer().submit(lambda _: None, alone=True))
+
+    async def checkpoint(self) -> None:
+        """Move the write-ahead log into the file and empty it.
+
+        Raises:
+            StorageBusy: Somebody still reads an older state.
+        """
+        fn = partial(_checkpoint, path=self.path)
+        await asyncio.wrap_future(self._open_writer().submit(fn, alone=True))
+
+    async def aclose(self) -> None:
+        """Finish what was asked for and close; more calls do nothing."""
+        readers, self._readers = self._readers, None
+        writer, self._writer = self._writer, None
+        if readers is not None:
+            await asyncio.to_thread(_close, readers, writer)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        readers = getattr(self, "_readers", None)
+        if readers is None:
+            return
+        warnings.warn(f"{self.path} was never closed", ResourceWarning, stacklevel=2, source=self)
+        readers.drop()
+        if self._writer is not None:
+            self._writer.stop()
+
+    def _open_writer(self) -> Writer:
+        if self._readers is None:
+            raise self._closed()
+        if self._writer is None:
+            raise StorageReadOnly(
+                f"{str(self.path)!r} was opened for reading only",
+                path=str(self.path),
+                hint="Open it with read_only=False.",
+            )
+        return self._writer
+
+    def _closed(self) -> StorageReadOnly:
+        return StorageReadOnly(
+            f"{str(self.path)!r} is closed",
+            path=str(self.path),
+            hint="Use it inside the `async with` block that opened it.",
+        )
+
+
+async def _built(build: Callable[[], Database]) -> Database:
+    """Build in a thread; a caller cancelled meanwhile leaves nothing open."""
+    work = asyncio.ensure_future(asyncio.to_thread(build))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await (await work).aclose()
+        raise
+
+
+def _close(readers: Readers, writer: Writer | None) -> None:
+    readers.close()
+    if writer is not None:
+        writer.join()
+
+
+def _checkpoint(conn: sqlite3.Connection, *, path: Path) -> None:
+    (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if blocked:
+        raise StorageBusy(
+            f"the write-ahead log of {str(path)!r} is in use",
+            path=str(path),
+            hint="Try again when other readers have finished.",
+        )

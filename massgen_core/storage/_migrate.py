@@ -1,0 +1,164 @@
+"""Numbered schema migrations: each in one transaction, a backup first, safe to be killed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.errors import SchemaTooNew, StorageCorrupt, StorageError
+from massgen_core.storage._files import sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from massgen_core.clock import Clock
+
+APPLICATION_ID: Final = 0x4D474442
+"""``PRAGMA application_id`` of our files: "MGDB"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step from schema ``version - 1`` to ``version``.
+
+    Attributes:
+        version: From 1, without gaps.
+        name: What it does, for a person.
+        steps: SQL statements, one each, or functions that change data; all in one transaction.
+    """
+
+    version: int
+    name: str
+    steps: tuple[str | Callable[[sqlite3.Connection], None], ...]
+
+
+def schema_version(conn: sqlite3.Connection, path: Path) -> int:
+    """The file's schema version, 0 for a new file.
+
+    Raises:
+        StorageCorrupt: The file is a database of another program, or its header is damaged.
+    """
+    (application,) = conn.execute("PRAGMA application_id").fetchone()
+    (version,) = conn.execute("PRAGMA user_version").fetchone()
+    (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == 0 and version == 0 and tables == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise StorageCorrupt(
+            f"{str(path)!r} is a database of another program (application id {application:#x})",
+            path=str(path),
+            hint="Choose another path.",
+        )
+    if version <= 0 or tables == 0:
+        raise StorageCorrupt(
+            f"the header of {str(path)!r} is damaged: schema version {version}, {tables} tables",
+            path=str(path),
+            hint="Put a backup in its place.",
+        )
+    return int(version)
+
+
+def refuse_newer(found: int, migrations: Sequence[Migration], path: Path) -> None:
+    """Raise `SchemaTooNew` if the file is newer than the migrations."""
+    if found > len(migrations):
+        raise SchemaTooNew(
+            f"{str(path)!r} has schema {found}, this program writes up to {len(migrations)}",
+            found=found,
+            supported=len(migrations),
+            path=str(path),
+            hint="Upgrade massgen-core. Reading works with read_only=True: `mgc session export`.",
+        )
+
+
+def refuse_older(found: int, migrations: Sequence[Migration], path: Path) -> None:
+    """Raise if a file that must not be changed would have to be migrated first."""
+    if found < len(migrations):
+        raise StorageError(
+            f"{str(path)!r} has schema {found}; reading it needs {len(migrations)}",
+            path=str(path),
+            hint="Open it once for writing: that migrates it, after a backup.",
+        )
+
+
+def migrate(
+    conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration], clock: Clock
+) -> None:
+    """Bring the file to the newest schema; nothing happens if it has it.
+
+    Raises:
+        SchemaTooNew: The file is newer than the migrations.
+        StorageCorrupt: The file is no database of ours.
+    """
+    found = schema_version(conn, path)
+    backed_up = found == 0
+    while found < len(migrations):
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            found = schema_version(conn, path)  # another process may have been faster
+            if not backed_up and found < len(migrations):
+                back_up(path, found, clock)
+                backed_up = True
+            if found < len(migrations):
+                _apply(conn, migrations[found])
+            conn.execute("COMMIT")
+        finally:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+        found = schema_version(conn, path)
+    refuse_newer(found, migrations, path)
+
+
+def _apply(conn: sqlite3.Connection, migration: Migration) -> None:
+    for step in migration.steps:
+        if isinstance(step, str):
+            conn.execute(step)
+        else:
+            step(conn)
+    conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    conn.execute(f"PRAGMA user_version = {migration.version}")
+
+
+def back_up(path: Path, version: int, clock: Clock) -> Path:
+    """A complete copy of the file beside it, on disk before this returns; never replaces another.
+
+    The name tells schema and time: ``massgen.db.v1-20260131T120000Z.bak``.
+    """
+    temporary = path.with_name(f"{path.name}.bak.tmp")
+    temporary.unlink(missing_ok=True)
+    source = sqlite3.connect(path, isolation_level=None)
+    try:
+        copy = sqlite3.connect(temporary, isolation_level=None)
+        try:
+            source.backup(copy)
+        finally:
+            copy.close()
+    finally:
+        source.close()
+    _sync_file(temporary)
+    target = _free_name(path, version, clock)
+    temporary.rename(target)
+    sync_folder(path.parent)
+    return target
+
+
+def _free_name(path: Path, version: int, clock: Clock) -> Path:
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, clock.now())))
+    target = path.with_name(f"{path.name}.v{version}-{stamp}.bak")
+    number = 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.v{version}-{stamp}-{number}.bak")
+    return target
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

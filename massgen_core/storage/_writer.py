@@ -1,0 +1,194 @@
+"""One thread that writes: what is asked for at the same time is committed together."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from massgen_core.errors import StorageError
+from massgen_core.storage._errors import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+T = TypeVar("T")
+
+# Bounds the work that one failed commit makes undone; far above what waits during one fsync.
+_MAX_GROUP: Final = 256
+
+
+class _Outcome:
+    """What a job returned or raised; entering it catches."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self.error = exc
+        return True
+
+
+class _Job:
+    __slots__ = ("alone", "fn", "future")
+
+    def __init__(self, fn: Callable[[sqlite3.Connection], Any], *, alone: bool) -> None:
+        self.fn = fn
+        self.alone = alone
+        self.future: Future[Any] = Future()
+
+    def call(self, conn: sqlite3.Connection) -> _Outcome:
+        with _Outcome() as outcome:
+            outcome.value = self.fn(conn)
+        return outcome
+
+    def resolve(self, outcome: _Outcome, path: Path) -> None:
+        if outcome.error is None:
+            self.future.set_result(outcome.value)
+        else:
+            self.fail(outcome.error, path)
+
+    def fail(self, error: BaseException, path: Path) -> None:
+        self.future.set_exception(translate(error, path))
+
+
+class Writer:
+    """The thread and its connection. Futures resolve after COMMIT: a result is a durable one.
+
+    Attributes:
+        commits: Transactions committed so far.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
+        self._conn = conn
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self.commits = 0
+        self._thread = threading.Thread(
+            target=self._run, name=f"massgen-writer-{path.name}", daemon=True
+        )
+        self._thread.start()
+
+    def submit(self, fn: Callable[[sqlite3.Connection], T], *, alone: bool = False) -> Future[T]:
+        """Queue `fn`; the future holds its result once it is on disk.
+
+        Args:
+            fn: Runs in the writer's thread, in a savepoint. It runs again if the group it was in
+                was lost, so it must keep no state but the connection's.
+            alone: Whether it runs by itself, outside any transaction, after all that was queued.
+
+        Raises:
+            StorageError: The writer is stopped.
+        """
+        job = _Job(fn, alone=alone)
+        with self._gate:
+            if self._closed:
+                raise StorageError(
+                    f"{str(self._path)!r} is closed",
+                    path=str(self._path),
+                    hint="Write inside the `async with` block that opened it.",
+                )
+            self._jobs.put(job)
+        return job.future
+
+    def stop(self) -> None:
+        """Let the thread end after what is queued; does not wait."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+
+    def join(self) -> None:
+        """Stop, and wait until all that was queued is on disk and the connection is closed."""
+        self.stop()
+        self._thread.join()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group, alone, going = self._next()
+            if group:
+                self._commit(group)
+            if alone is not None and alone.future.set_running_or_notify_cancel():
+                alone.resolve(alone.call(self._conn), self._path)
+        self._conn.close()
+
+    def _next(self) -> tuple[list[_Job], _Job | None, bool]:
+        """The jobs of the next commit, the one to run alone after it, and whether to go on."""
+        group: list[_Job] = []
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return group, None, False
+            if job.alone:
+                return group, job, True
+            if job.future.set_running_or_notify_cancel():
+                group.append(job)
+            if len(group) >= _MAX_GROUP or self._jobs.empty():
+                return group, None, True
+
+    def _commit(self, group: list[_Job]) -> None:
+        """Commit the group; if it is lost as a whole, each job once more by itself."""
+        lost = self._attempt(group)
+        if lost is None:
+            return
+        if len(group) > 1 and not _is_busy(lost):
+            for job in group:
+                self._commit([job])
+        else:
+            for job in group:
+                job.fail(lost, self._path)
+
+    def _attempt(self, group: list[_Job]) -> BaseException | None:
+        """Run the group in one transaction; what made it be rolled back, None if it is on disk."""
+        conn = self._conn
+        outcomes = []
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+            for job in group:
+                outcome = _in_savepoint(conn, job)
+                if not conn.in_transaction:  # a full disk rolls back everything at once
+                    return outcome.error
+                outcomes.append(outcome)
+            conn.execute("COMMIT")
+        except sqlite3.Error as exc:
+            return exc
+        finally:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+        self.commits += 1
+        for job, outcome in zip(group, outcomes, strict=True):
+            job.resolve(outcome, self._path)
+        return None
+
+
+def _in_savepoint(conn: sqlite3.Connection, job: _Job) -> _Outcome:
+    conn.execute("SAVEPOINT job")
+    outcome = job.call(conn)
+    if conn.in_transaction:
+        if outcome.error is not None:
+            conn.execute("ROLLBACK TO job")
+        conn.execute("RELEASE job")
+    return outcome
+
+
+def _is_busy(error: BaseException) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
