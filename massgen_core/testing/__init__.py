@@ -18,18 +18,28 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from massgen_core.testing._backend_suite import BackendSuite
     from massgen_core.testing._packaging import PackagingSuite
+    from massgen_core.testing._scripted import Answer, ScriptedBackend
+    from massgen_core.testing._strategy_suite import StrategySuite
     from massgen_core.testing._suite import Suite, check_capabilities, requires
 
 __all__ = [
+    "Answer",
+    "BackendSuite",
     "PackagingSuite",
+    "ScriptedBackend",
     "Suite",
     "check_capabilities",
     "requires",
 ]
 
 _HOME_OF: Final = {
+    "Answer": "_scripted",
+    "BackendSuite": "_backend_suite",
     "PackagingSuite": "_packaging",
+    "ScriptedBackend": "_scripted",
+    "StrategySuite": "_strategy_suite",
     "Suite": "_suite",
     "check_capabilities": "_suite",
     "requires": "_suite",

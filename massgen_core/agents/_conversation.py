@@ -1,0 +1,223 @@
+"""One agent's side of a session: what was said, what the model sees, what sizes taught."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
+from massgen_core.context import ContextWindow, fit_to_json, view_from_json
+from massgen_core.errors import InvalidArgument, SessionConflict
+from massgen_core.events import MessageAppended
+from massgen_core.messages import message_from_json, message_to_json, tool, user
+from massgen_core.sessions import NewEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from massgen_core.agents._answer import Answer
+    from massgen_core.agents._journal import Source
+    from massgen_core.context import ContextEngine, FitReport
+    from massgen_core.errors import ContextOverflow
+    from massgen_core.events import Event
+    from massgen_core.messages import JSONValue, Message, ToolCall
+    from massgen_core.sessions import Entry, Session
+    from massgen_core.tokens import Calibration
+
+SHRINK: Final = 0.8
+"""After a refusal the next view is at most this share of the refused one."""
+CANCELLED: Final = (
+    "interrupted: the run was cancelled while this tool was running; its effects are unknown"
+)
+
+
+class Conversation:
+    """Joins a session's journal, the context window over it, and the calibration of the model.
+
+    Whatever changes it is on disk before it is in memory. What it journals besides messages:
+
+    - ``fit``: `fit_to_json`, the agent and the tokenizer; before the request that needs it is sent.
+    - ``usage``: ``counted`` and what the provider reported for it; or its refusal as too long.
+    - ``tool_state``: ``started``, before a tool runs.
+    - ``note``: ``partial``, the text of an answer that broke off. It joins the conversation if the
+      user goes on from it, and is left aside if the answer is asked for again.
+
+    Attributes:
+        window: History and view.
+        calibration: From our counts to the provider's.
+        limit: The model's window as the provider named it in a refusal; None if it did not.
+        ceiling: Counted tokens a view may have, after a refusal without numbers; None if none came.
+    """
+
+    def __init__(
+        self, session: Session, engine: ContextEngine, calibration: Calibration, source: Source
+    ) -> None:
+        self.window = ContextWindow(engine)
+        self.calibration = calibration
+        self.limit: int | None = None
+        self.ceiling: int | None = None
+        self._session = session
+        self._source = source
+        self._partial: Message | None = None
+        self._seq = 0
+        self._replay(session.entries)
+
+    @property
+    def finished(self) -> Message | None:
+        """The last message, if it is an answer to which nothing is to be added; else None."""
+        if not self.window.history:
+            return None
+        message = self.window.history[-1].messages[-1]
+        return message if message.role == "assistant" and not message.calls else None
+
+    @property
+    def open_calls(self) -> list[ToolCall]:
+        """The calls at the end that have no result yet, in order."""
+        if not self.window.history:
+            return []
+        last = self.window.history[-1]
+        return [call for call in last.messages[0].calls if call.id in last.open]
+
+    async def begin(self, said: str | Message | None) -> list[Event]:
+        """Makes the journal ready for a request: the new user message, if any, is its last."""
+        events = await self._close_open_calls()
+        if said is None:
+            self._check_there_is_something()
+            return events
+        if self._partial is not None:
+            events.append(await self.say(self._partial))
+        events.append(await self.say(user(said) if isinstance(said, str) else said))
+        return events
+
+    async def fit(self, limit: int) -> FitReport:
+        """Makes the view small enough; what was done is on disk when this returns.
+
+        Raises:
+            ContextOverflowError: What must be sent is larger than `limit`.
+        """
+        report = await self.window.fit_async(limit)
+        if report.operations:
+            body = fit_to_json(self.window.view, report)
+            await self._write(NewEntry("fit", self._source.signed(body)))
+        return report
+
+    async def say(self, message: Message, *also: NewEntry) -> MessageAppended:
+        """Adds one message to the end; `also` is journalled after it, atomically with it."""
+        counter = self.window.engine.counter
+        tokens = counter.count(message).tokens
+        entry = NewEntry.message(message, tokens, counter.name)
+        return await whole(self._say(message, tokens, (entry, *also)))
+
+    async def answer(self, answer: Answer, counted: int) -> MessageAppended:
+        """Adds a complete answer and what the request for it, of `counted` tokens, used."""
+        message = answer.message(self._source.agent)
+        usage = answer.usage
+        if usage is None:
+            return await self.say(message)
+        body = self._source.signed(usage_body(usage, counted))
+        said = await self.say(message, NewEntry("usage", body))
+        self.calibration.observe(counted=counted, reported=usage.prompt)
+        return said
+
+    async def broke_off(self, answer: Answer) -> None:
+        """Keeps what an unfinished answer said so far."""
+        message = answer.partial(self._source.agent)
+        if message is not None:
+            await self._write(NewEntry("note", {"partial": message_to_json(message)}))
+            self._partial = message
+
+    async def overflowed(self, error: ContextOverflow, counted: int) -> None:
+        """Learns from a refusal of a request of `counted` tokens."""
+        view = self.window.view.tokens
+        body: dict[str, JSONValue] = {
+            "refused": True,
+            "counted": counted,
+            "prompt": error.used,
+            "limit": error.limit,
+            "view": view,
+        }
+        await self._write(NewEntry("usage", self._source.signed(body)))
+        self._learn(body)
+
+    async def started(self, calls: Sequence[ToolCall]) -> None:
+        """Writes down that these calls are about to run."""
+        bodies = [{"state": "started", "call_id": call.id, "name": call.name} for call in calls]
+        await self._write(*[NewEntry("tool_state", body) for body in bodies])
+
+    async def _say(
+        self, message: Message, tokens: int, entries: Sequence[NewEntry]
+    ) -> MessageAppended:
+        written = await self._session.append(*entries)
+        self._take(message, tokens)
+        self._follow(written)
+        return MessageAppended(message, written[0].seq, tokens)
+
+    async def _write(self, *entries: NewEntry) -> None:
+        async def write() -> None:
+            self._follow(await self._session.append(*entries))
+
+        await whole(write())
+
+    def _follow(self, written: Sequence[Entry]) -> None:
+        expected, self._seq = self._seq + 1, written[-1].seq
+        if written[0].seq != expected:
+            raise SessionConflict(
+                f"entries {expected} to {written[0].seq - 1} were appended by someone else",
+                session_id=self._session.id,
+                hint="Open the session again: an agent that runs on it must be its only writer.",
+            )
+
+    def _take(self, message: Message, tokens: int | None) -> None:
+        self.window.append(message, tokens)
+        self._partial = None
+
+    async def _close_open_calls(self) -> list[Event]:
+        results = [
+            tool(call.id, CANCELLED, name=call.name, is_error=True) for call in self.open_calls
+        ]
+        return [await self.say(result) for result in results]
+
+    def _check_there_is_something(self) -> None:
+        if all(group.role != "user" for group in self.window.history):
+            raise InvalidArgument(
+                f"session {self._session.id!r} has nothing to go on from",
+                hint="Pass what the user says as the second argument of run.",
+            )
+
+    def _replay(self, entries: Sequence[Entry]) -> None:
+        fits = [entry.seq for entry in entries if entry.kind == "fit"]
+        for entry in entries:
+            self._seq = entry.seq
+            match entry.kind:
+                case "message":
+                    same = entry.tokenizer == self.window.engine.counter.name
+                    self._take(entry.message, entry.tokens if same else None)
+                case "fit":
+                    self._replay_fit(entry.body, newest=entry.seq == fits[-1])
+                case "usage" if self._source.made(entry.body):
+                    self._learn(entry.body)
+                case "note":
+                    self._replay_note(entry.body)
+
+    def _replay_fit(self, body: Mapping[str, Any], *, newest: bool) -> None:
+        self.window.operations.extend(map(operation_from_json, body["operations"]))
+        if newest:
+            view = view_from_json(self.window.history, body)
+            counter = self.window.engine.counter
+            same = body.get("tokenizer") == counter.name
+            self.window.view = view if same else recounted(view, counter)
+
+    def _replay_note(self, body: Mapping[str, Any]) -> None:
+        if "partial" in body:
+            self._partial = message_from_json(body["partial"])
+
+    def _learn(self, body: Mapping[str, Any]) -> None:
+        used, limit = body["prompt"], body.get("limit")
+        if used is not None:
+            self.calibration.observe(counted=body["counted"], reported=used)
+        if not body.get("refused"):
+            return
+        if limit is not None:
+            self.limit = min(limit, self.limit or limit)
+        if used is None or limit is None or used <= limit:
+            most = int(body["view"] * SHRINK)
+            self.ceiling = min(most, self.ceiling or most)

@@ -1,0 +1,92 @@
+"""What an agent writes into a session's journal besides messages, and how it is read back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from massgen_core.context import View
+from massgen_core.events import Operation, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from massgen_core.context import Group
+    from massgen_core.messages import JSONValue
+    from massgen_core.tokens import TokenCounter
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who made an entry: sizes that one source saw teach no other.
+
+    Attributes:
+        agent: The agent's name.
+        model: The model it asks.
+        tokenizer: The name of the counter its counts are from.
+    """
+
+    agent: str
+    model: str
+    tokenizer: str
+
+    def signed(self, body: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
+        """The body with the source in it."""
+        return {
+            **body,
+            "agent": self.agent,
+            "model": self.model,
+            "tokenizer": self.tokenizer,
+        }
+
+    def made(self, body: Mapping[str, Any]) -> bool:
+        """Whether the body is signed by this source."""
+        return (body.get("agent"), body.get("model"), body.get("tokenizer")) == (
+            self.agent,
+            self.model,
+            self.tokenizer,
+        )
+
+
+def usage_body(usage: Usage, counted: int) -> dict[str, JSONValue]:
+    """What a provider reported for a request that was counted as `counted` tokens."""
+    return {
+        "counted": counted,
+        "prompt": usage.prompt,
+        "completion": usage.completion,
+        "cached": usage.cached,
+        "reasoning": usage.reasoning,
+    }
+
+
+def operation_from_json(data: Mapping[str, Any]) -> Operation:
+    """The operation that a ``fit`` entry holds."""
+    return Operation(**{**data, "message_ids": tuple(data["message_ids"])})
+
+
+def recounted(view: View, counter: TokenCounter) -> View:
+    """The view with its changed groups counted by `counter`; the others are the history's own."""
+    groups: list[Group] = []
+    for group in view:
+        if group.changed:
+            counts = tuple([counter.count(message).tokens for message in group.messages])
+            groups.append(group.with_messages(group.messages, counts))
+        else:
+            groups.append(group)
+    return View(groups)
+
+
+async def whole(work: Coroutine[Any, Any, _T]) -> _T:
+    """Runs `work` to its end even if the caller is cancelled, which then is told afterwards.
+
+    What is on its way to the disk arrives there; memory must not miss it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,240 @@
+"""One turn: from what the user said to the final answer, through as many tool calls as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.agents._answer import Answer, total
+from massgen_core.agents._conversation import SHRINK, Conversation
+from massgen_core.agents._tools import Tool
+from massgen_core.backends import Backend, Request
+from massgen_core.errors import ContextOverflow, ContextOverflowError, TooManySteps, Transient
+from massgen_core.events import (
+    ContextFitted,
+    Finished,
+    OverflowReported,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+    Usage,
+)
+from massgen_core.messages import Message, Text, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from massgen_core.events import Event
+    from massgen_core.messages import ToolCall
+
+_RETRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How the window is shared out, in tokens.
+
+    Attributes:
+        window: Prompt and answer together.
+        reserve: Kept free for the answer; also the longest answer asked for.
+        safety: Share of the window kept free besides.
+        instructions: Counted size of the system message.
+        tools: Counted size of the tools.
+    """
+
+    window: int
+    reserve: int
+    safety: float
+    instructions: int
+    tools: int
+
+    @property
+    def fixed(self) -> int:
+        """Counted tokens that are in every request."""
+        return self.instructions + self.tools
+
+    def room(self, conversation: Conversation) -> int:
+        """Counted tokens the view may have.
+
+        Raises:
+            ContextOverflowError: Nothing is left for it.
+        """
+        window = min(self.window, conversation.limit or self.window)
+        usable = window - min(self.reserve, window // 2) - math.ceil(self.safety * window)
+        room = conversation.calibration.budget(usable) - self.fixed
+        if conversation.ceiling is not None:
+            room = min(room, conversation.ceiling)
+        if room > 0:
+            return room
+        table = sorted(
+            [("instructions", self.instructions), ("tools", self.tools), ("answer", self.reserve)],
+            key=lambda row: -row[1],
+        )
+        raise ContextOverflowError(
+            f"instructions and tools leave no room for messages in a window of {window} tokens",
+            limit=max(0, usable),
+            used=self.fixed,
+            table=table,
+            hint="Shorten the instructions, give the agent fewer tools, lower "
+            "context.output_reserve, or choose a model with a larger window.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of an agent over a conversation whose last message waits for an answer.
+
+    Attributes:
+        backend: Where the model runs.
+        conversation: What was said.
+        model: The model's name.
+        head: What precedes the view in every request.
+        tools: By name.
+        budget: How the window is shared out.
+        max_steps: Model calls it may take.
+    """
+
+    backend: Backend
+    conversation: Conversation
+    model: str
+    head: tuple[Message, ...]
+    tools: Mapping[str, Tool]
+    budget: Budget
+    max_steps: int
+
+    async def run(self) -> AsyncGenerator[Event, None]:
+        """All steps; the last event is `TurnFinished`."""
+        used: list[Usage] = []
+        steps = 0
+        while (last := self.conversation.finished) is None:
+            if steps == self.max_steps:
+                raise TooManySteps(
+                    f"the model called tools in {steps} answers and gave no final one",
+                    steps=steps,
+                    hint="Run again without input to let it go on, or raise agent.max_steps.",
+                )
+            steps += 1
+            async with aclosing(self._step()) as events:
+                async for event in events:
+                    if isinstance(event, Usage):
+                        used.append(event)
+                    yield event
+        yield TurnFinished(last.text, steps, total(used))
+
+    async def _step(self) -> AsyncGenerator[Event, None]:
+        """One answer of the model, and the tools it calls."""
+        async with aclosing(self._answer()) as events:
+            async for event in events:
+                yield event
+        if calls := self.conversation.open_calls:
+            async with aclosing(self._use(calls)) as events:
+                async for event in events:
+                    yield event
+
+    async def _answer(self) -> AsyncGenerator[Event, None]:
+        """One answer; a refusal as too long is met by smaller requests."""
+        limit = self.budget.room(self.conversation)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with aclosing(self._attempt(limit)) as events:
+                    async for event in events:
+                        yield event
+            except ContextOverflow as exc:
+                yield OverflowReported(exc.limit, exc.used, attempt)
+                if attempt > _RETRIES:
+                    raise
+                limit = await self._smaller(exc)
+            else:
+                return
+
+    async def _smaller(self, refusal: ContextOverflow) -> int:
+        """What the provider's numbers teach, and what the view may have after them."""
+        sent = self.conversation.window.view.tokens
+        await self.conversation.overflowed(refusal, self.budget.fixed + sent)
+        return min(self.budget.room(self.conversation), max(1, int(SHRINK * sent)))
+
+    async def _attempt(self, limit: int) -> AsyncGenerator[Event, None]:
+        """Fits, asks once, and writes the answer down before its last events are told."""
+        report = await self.conversation.fit(limit)
+        for happened in report.events:
+            yield happened
+        if report.operations:
+            yield ContextFitted(
+                report.tokens_before, report.tokens_after, report.limit, report.operations
+            )
+        counted = self.budget.fixed + self.conversation.window.view.tokens
+        answer = Answer()
+        async with aclosing(self._stream(answer)) as events:
+            async for event in events:
+                yield event
+        said = await self.conversation.answer(answer, counted)
+        if answer.finished is not None:
+            yield answer.finished
+        yield said
+
+    async def _stream(self, answer: Answer) -> AsyncGenerator[Event, None]:
+        """All events but the last; what came before a break is kept."""
+        request = self._request()
+        try:
+            async with aclosing(self.backend.stream(request)) as events:
+                async for event in events:
+                    answer.add(event)
+                    if not isinstance(event, Finished):
+                        yield event
+            if answer.finished is None:
+                raise Transient("the answer broke off", backend=self.backend.name)
+        finally:
+            if answer.finished is None:
+                await self.conversation.broke_off(answer)
+        if _window_was_full(answer, self.budget.reserve):
+            used = answer.usage.prompt if answer.usage else None
+            raise ContextOverflow(
+                "the window was full before the answer began", used=used, backend=self.backend.name
+            )
+
+    def _request(self) -> Request:
+        return Request(
+            self.model,
+            (*self.head, *self.conversation.window.view.messages),
+            tools=tuple([tool.spec for tool in self.tools.values()]),
+            max_output=self.budget.reserve,
+        )
+
+    async def _use(self, calls: list[ToolCall]) -> AsyncGenerator[Event, None]:
+        """Runs the tools at the same time; results are written down in the order of the calls."""
+        await self.conversation.started(calls)
+        for call in calls:
+            yield ToolStarted(call)
+        # Not a TaskGroup: one must not be held over a yield, the reader may be in another task.
+        tasks = [asyncio.create_task(self._result(call)) for call in calls]
+        try:
+            for call, task in zip(calls, tasks, strict=True):
+                result = await task
+                said = await self.conversation.say(Message("tool", (result,)))
+                yield ToolFinished(call, result.text, result.is_error)
+                yield said
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _result(self, call: ToolCall) -> ToolResult:
+        tool = self.tools.get(call.name)
+        if tool is not None:
+            return await tool.run(call)
+        known = f"the tools are: {', '.join(self.tools)}" if self.tools else "there are no tools"
+        text = f"Error: there is no tool {call.name!r}; {known}"
+        return ToolResult(call.id, (Text(text),), call.name, is_error=True)
+
+
+def _window_was_full(answer: Answer, most: int) -> bool:
+    """Whether the answer was cut by the window, not by `most`, before a word of it came."""
+    if answer.finished is None or answer.finished.reason != "length" or not answer.empty:
+        return False
+    return answer.usage is None or answer.usage.completion < most
