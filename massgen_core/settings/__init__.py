@@ -37,6 +37,9 @@ from massgen_core.settings._model import (
     StorageSection,
 )
 from massgen_core.settings._problems import Problem
+from massgen_core.settings._reference import reference
+from massgen_core.settings._schema import json_schema
+from massgen_core.settings._template import template
 
 __all__ = [
     "DEFAULT_BACKEND",
@@ -56,6 +59,9 @@ __all__ = [
     "Shown",
     "StorageSection",
     "check_settings",
+    "json_schema",
     "load_settings",
     "read_names",
+    "reference",
+    "template",
 ]

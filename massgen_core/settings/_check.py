@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from massgen_core._redact import STARS, looks_secret
 from massgen_core.settings import _types
 from massgen_core.settings._layers import plain_text
 from massgen_core.settings._model import SELECTABLE, Selected, SelectedBackend, Settings
 from massgen_core.settings._problems import Problem, invalid, unknown
-from massgen_core.settings._secrets import STARS, given, looks_secret
+from massgen_core.settings._secrets import given
 from massgen_core.settings._tree import KeyPath, Layer, Raw, Tree, Value
 from massgen_core.settings._yaml import YamlProblem, parse_yaml
 
@@ -133,6 +134,9 @@ class Check:
         if _types.is_secret(annotation) or looks_secret(str(path[-1])):
             return self._secret(annotation, value)
         value = self._decoded(annotation, value, path)
+        if isinstance(value, bool) and _wants_number(annotation):
+            source = self.layer.origin(path)
+            self.problems.append(invalid(path, source, "should be a number", given(value)))
         if isinstance(value, dict):
             return self._inside(annotation, value, path)
         if isinstance(value, list):
@@ -207,6 +211,12 @@ def _nothing(annotation: Any, value: Value) -> Value:
     """None for the word ``null``, if the field may be null."""
     nullable = _types.is_a(annotation, type(None))
     return None if nullable and value in {"null", "~"} else value
+
+
+def _wants_number(annotation: Any) -> bool:
+    """Whether yes or no is no answer; pydantic would take it for 1 or 0."""
+    anything = annotation in {Any, None, object} or _types.is_a(annotation, bool, str)
+    return not anything and _types.is_a(annotation, int, float)
 
 
 def _number(text: str) -> Value:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from massgen_core._redact import STARS, looks_secret
 from massgen_core.errors import SettingsError
 from massgen_core.settings import _types
 from massgen_core.settings._check import OWN, OwnSettings
 from massgen_core.settings._model import SELECTABLE, Selected, SelectedBackend, Settings
 from massgen_core.settings._problems import Problem, invalid
-from massgen_core.settings._secrets import STARS, given, looks_secret, scrubbed
+from massgen_core.settings._secrets import given, scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
 
+from massgen_core._redact import looks_secret
 from massgen_core.settings import _types
 from massgen_core.settings._check import OWN
 from massgen_core.settings._compose import DEFAULT, origin
 from massgen_core.settings._model import Selected, Settings
-from massgen_core.settings._secrets import looks_secret, redacted
+from massgen_core.settings._secrets import redacted
 from massgen_core.settings._tree import KeyPath, Layer, format_path
 
 if TYPE_CHECKING:

@@ -140,8 +140,15 @@ def overrides_layer(overrides: Sequence[str]) -> Layer:
                 expected="key=value",
                 hint="For example: -c context.target_ratio=0.5 or -c strategies='[a, b]'.",
             )
-        _put(tree, path, Raw(value, quotes=True))
+        _put(tree, _model_path(path), Raw(value, quotes=True))
     return Layer(OVERRIDE, tree)
+
+
+def _model_path(path: KeyPath) -> KeyPath:
+    """The path with the dots of a model's name in it: ``models.gpt-4.1.window`` needs no quotes."""
+    if path[0] != "models" or len(path) < 4:  # noqa: PLR2004 -- models, name, key
+        return path
+    return ("models", ".".join(str(key) for key in path[1:-1]), path[-1])
 
 
 def _put(tree: Tree, path: KeyPath, value: Value) -> None:

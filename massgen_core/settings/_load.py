@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from massgen_core.errors import MassgenError, PluginError, SettingsError, SettingsFileError
 from massgen_core.settings._check import UNCHECKED, Check, OwnSettings
 from massgen_core.settings._choose import Choice, choose, without_void_keys
-from massgen_core.settings._compose import compose, validate
+from massgen_core.settings._compose import compose, origin, validate
 from massgen_core.settings._explain import Explained, explained, shown
 from massgen_core.settings._layers import Sources, read_sources
 from massgen_core.settings._model import SELECTABLE, PluginsSection, Settings
@@ -159,7 +159,8 @@ def check_settings(
 
 
 def _as_problem(exc: MassgenError) -> Problem:
-    message = " ".join(str(exc).split())
+    notes = getattr(exc, "__notes__", ())
+    message = " ".join(" ".join([str(exc), *notes]).split())
     match exc:
         case SettingsFileError():
             return Problem("file", "", exc.file, message)
@@ -222,13 +223,14 @@ def _phase_two(
 def _load(sources: Sources, lookup: Lookup | None) -> tuple[Loaded | None, tuple[Problem, ...]]:
     names, choice, problems = _phase_one(sources)
     layers = [layer.only(partial(_is_usable, choice)) for layer in sources.layers]
+    layers = [*without_void_keys(layers)]
     sections = {
-        section: _own(lookup, SELECTABLE[section], name)
+        section: _own(lookup, SELECTABLE[section], name, origin(layers, (section,)))
         for section, name in choice.sections.items()
     }
-    chain = [_own(lookup, "strategy", name) for name in choice.chain or ()]
-    voided = without_void_keys(layers)
-    settings, typed, more = _phase_two(voided, choice, sections, chain)
+    above = origin(layers, ("strategies",))
+    chain = [_own(lookup, "strategy", name, above) for name in choice.chain or ()]
+    settings, typed, more = _phase_two(layers, choice, sections, chain)
     problems = (*problems, *more, *_unused_profiles(sources)) if names else (*problems, *more)
     if problems or names is None or settings is None:
         return None, tuple(dict.fromkeys(problems))
@@ -250,8 +252,14 @@ def _is_usable(choice: Choice, key: str) -> bool:
     return key != "strategies" or choice.chain is not None
 
 
-def _own(lookup: Lookup | None, kind: str, name: str) -> OwnSettings:
-    return UNCHECKED if lookup is None else OwnSettings(lookup(kind, name))
+def _own(lookup: Lookup | None, kind: str, name: str, source: str) -> OwnSettings:
+    if lookup is None:
+        return UNCHECKED
+    try:
+        return OwnSettings(lookup(kind, name))
+    except PluginError as exc:
+        exc.add_note(f"The settings select {kind} {name!r} ({source}).")
+        raise
 
 
 def _unused_profiles(sources: Sources) -> tuple[Problem, ...]:

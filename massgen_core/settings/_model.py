@@ -82,9 +82,15 @@ class ModelOverride(Section):
     provider: str | None = Field(default=None, description="Who serves the model.")
     window: Tokens | None = Field(default=None, description="Context window, in tokens.")
     max_output: Tokens | None = Field(default=None, description="Longest answer, in tokens.")
+    max_input: Tokens | None = Field(
+        default=None, description="Longest prompt, in tokens, where it is less than the window."
+    )
     tokenizer: str | None = Field(
         default=None,
         description="Encoding that counts its tokens, e.g. `o200k_base`, or `estimate`.",
+    )
+    exact: bool | None = Field(
+        default=None, description="Whether that tokenizer is the model's own, not a stand-in."
     )
     image: str | None = Field(
         default=None, description="Name of the formula that prices its images."
@@ -95,6 +101,8 @@ class ModelOverride(Section):
     tools: bool | None = Field(default=None, description="Whether it can call tools.")
     system_role: bool | None = Field(default=None, description="Whether it knows system messages.")
     images: bool | None = Field(default=None, description="Whether it can see images.")
+    source: str | None = Field(default=None, description="Where these figures are from.")
+    date: str | None = Field(default=None, description="When these figures were true.")
 
     def given(self) -> Mapping[str, str | int | float | bool]:
         """The figures that were set, by key."""

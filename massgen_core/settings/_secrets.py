@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
+from massgen_core._redact import STARS, looks_secret
 from massgen_core.settings._tree import Raw
 
-STARS: Final = "**********"
-_SECRET_KEY: Final = re.compile(
-    r"(^|[_.-])(api_?key|access_?key|private_?key|token|secret|passw(or)?d|authorization"
-    r"|credentials?|cookie)$"
-)
 _NAMED: Final = (
     ((Mapping, BaseModel), "a mapping"),
     ((list, tuple, set, frozenset), "a list"),
     ((Secret, SecretStr, SecretBytes), STARS),
     ((Raw,), "text"),
 )
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MIN_SCRUBBED: Final = 4  # characters; a shorter text is found in too many innocent words
 _MAX_SHOWN: Final = 60  # characters
-
-
-def looks_secret(key: str) -> bool:
-    """Whether a key is named like a secret: ``api_key``, ``X-Auth-Token``; not ``max_tokens``."""
-    snake = _CAMEL.sub("_", key).lower().replace("-", "_")
-    return _SECRET_KEY.search(snake) is not None
 
 
 def redacted(value: Any, key: str | int = "") -> Any:

@@ -1,6 +1,5 @@
 """Where settings come from, and which source wins."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def test_the_project_file_is_found_from_a_folder_below(project):
     assert "error" == loaded.settings.log.level
     assert project.dir == loaded.project_dir
     assert project.dir / ".massgen/massgen.db" == loaded.storage_path
-    assert os.path.join("..", "..", "massgen.yaml") + ":1" == next(
+    assert str(Path("../../massgen.yaml")) + ":1" == next(
         row.source for row in loaded.explain() if row.path == "log.level"
     )
 
