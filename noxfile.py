@@ -105,8 +105,10 @@ def copy_tests(away: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
     away.mkdir(parents=True)
     shutil.copy(ROOT / "pyproject.toml", away)
+    about_the_tree = shutil.ignore_patterns("bench", "demo", "docs", "minimal", "typing")
     for tests_folder in (ROOT / "tests", *ROOT.glob("plugins/*/tests")):
-        shutil.copytree(tests_folder, away / tests_folder.relative_to(ROOT))
+        target = away / tests_folder.relative_to(ROOT)
+        shutil.copytree(tests_folder, target, ignore=about_the_tree)
 
 
 @nox.session
