@@ -78,13 +78,13 @@ def _rewrite(group: Group, change: Callable[[Message, Part], Part], counter: Tok
     messages, counts = [], []
     for message, count in zip(group.messages, group.counts, strict=True):
         parts = tuple([change(message, part) for part in message.parts])
-        if _same(parts, message.parts):
-            messages.append(message)
-            counts.append(count)
-        else:
+        if not _same(parts, message.parts):
             changed = replace(message, parts=parts)
-            messages.append(changed)
-            counts.append(counter.count(changed).tokens)
+            size = counter.count(changed).tokens
+            if size < count:  # a marker can be longer than what it stands for
+                message, count = changed, size  # noqa: PLW2901 - the new one takes its place
+        messages.append(message)
+        counts.append(count)
     if _same(messages, group.messages):
         return group
     return group.with_messages(tuple(messages), tuple(counts))

@@ -55,7 +55,8 @@ class ContextWindow:
         seen = self.view.last
         if seen is None or seen.number != new.number:
             if seen is not None and seen.open:
-                self.view = self.view.with_last(seen.close(self._count))
+                closed = history[-2] if seen is old else seen.close(self._count)
+                self.view = self.view.with_last(closed)
             self.view = self.view.push(new)
         elif seen is old:
             self.view = self.view.with_last(new)
