@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import struct
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.errors import InvalidArgument, JournalCorrupt, SchemaTooNew, SessionExists
 from massgen_core.sessions._body import BODY_SCHEMA, encode_body
 from massgen_core.sessions._chain import Row, genesis, seal
 from massgen_core.sessions._export import FORMAT
+from massgen_core.sessions._ids import checked_id
 from massgen_core.sessions._journal import advanced, insert, owner
 from massgen_core.sessions._table import Head, SessionRow, find_row, insert_row, new_row
 from massgen_core.storage import put_blobs
@@ -20,6 +22,19 @@ from massgen_core.storage import put_blobs
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
+    from types import UnionType
+
+# Lines between two chances for other tasks to run.
+_BREATH: Final = 200
+_FIELDS: Final[dict[str, type | UnionType]] = {
+    "id": str,
+    "origin": str,
+    "parent_id": str | None,
+    "parent_seq": int | None,
+    "title": str,
+    "meta": dict,
+    "created_at": int | float,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +64,11 @@ async def parse(lines: AsyncIterable[str] | Iterable[str], *, new_id: str | None
     if isinstance(lines, AsyncIterable):
         async for line in lines:
             reader.feed(line)
-    else:
-        for line in lines:
-            reader.feed(line)
+        return reader.parcel()
+    for number, line in enumerate(lines):
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+        reader.feed(line)
     return reader.parcel()
 
 
@@ -127,17 +144,12 @@ class _Reader:
 
     def _begin(self, line: str) -> None:
         try:
-            data = json.loads(line)
+            data = _loads(line)
             newer = data["massgen"] == "session" and data["format"] > FORMAT
             session = data["session"]
-            start = genesis(session["origin"])
-            self._head = Head(0, start, 0, 0, float(session["created_at"]), b"")
-            self._salvaged = bool(data.get("salvaged"))
-        except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            raise InvalidArgument(
-                "line 1: this is no exported session",
-                hint="Expected what `mgc session export` writes.",
-            ) from exc
+            wrong = [name for name, kind in _FIELDS.items() if not isinstance(session[name], kind)]
+        except (ValueError, TypeError, KeyError, RecursionError) as exc:
+            raise _no_export("this is no exported session") from exc
         if newer:
             raise SchemaTooNew(
                 f"line 1: the export has format {data['format']}, this program reads {FORMAT}",
@@ -145,6 +157,11 @@ class _Reader:
                 supported=FORMAT,
                 hint="Upgrade massgen-core.",
             )
+        if wrong:
+            raise _no_export(f"the session's {wrong[0]} is {session[wrong[0]]!r:.40}")
+        start = genesis(checked_id(session["origin"]))
+        self._head = Head(0, start, 0, 0, float(session["created_at"]), b"")
+        self._salvaged = data.get("salvaged") is True
         self._session = session
 
     def _entry(self, data: dict[str, Any]) -> None:
@@ -192,7 +209,7 @@ class _Reader:
 
     def _parsed(self, line: str) -> dict[str, Any]:
         try:
-            data = json.loads(line)
+            data = _loads(line)
         except (ValueError, RecursionError) as exc:
             raise self._corrupt(
                 f"this is no JSON, the file is torn or altered: {exc}", "line"
@@ -209,3 +226,15 @@ class _Reader:
             field=field,
             hint="Export the session again; nothing was imported.",
         )
+
+
+def _loads(line: str) -> Any:
+    return json.loads(line, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _no_export(what: str) -> InvalidArgument:
+    return InvalidArgument(f"line 1: {what}", hint="Expected what `mgc session export` writes.")

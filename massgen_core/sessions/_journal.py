@@ -168,6 +168,32 @@ def chained(scanned: Iterable[Scanned], seq: int, prev: bytes | None) -> Iterato
         prev = item.row.hash if item.intact else None
 
 
+def read_entries(
+    conn: sqlite3.Connection,
+    *,
+    session_id: str,
+    start: int,
+    stop: int | None,
+    kinds: Sequence[str] | None,
+) -> list[Entry]:
+    """The entries with ``start <= seq < stop``.
+
+    Raises:
+        SessionNotFound: There is no such session.
+        JournalCorrupt: One of them is damaged.
+    """
+    get_row(conn, session_id)
+    found = scan(conn, session_id, start=start, stop=stop, kinds=kinds)
+    if kinds is None:
+        found = chained(found, max(start, 1) - 1, None)
+    entries = []
+    for item in found:
+        if item.damage is not None:
+            raise corrupt(session_id, item.damage)
+        entries.append(item.entry())
+    return entries
+
+
 def corrupt(session_id: str, damage: Damage) -> JournalCorrupt:
     """The error that names the damage."""
     return JournalCorrupt(
@@ -214,8 +240,10 @@ def _sealed(
 def _check(new: NewEntry) -> None:
     if new.kind not in KINDS:
         raise InvalidArgument(f"entry kind {new.kind!r} is none of {', '.join(sorted(KINDS))}")
-    if not 0 <= new.tokens <= _MAX_INT:
-        raise InvalidArgument(f"tokens is {new.tokens!r}, expected a number from 0")
+    if type(new.tokens) is not int or not 0 <= new.tokens <= _MAX_INT:
+        raise InvalidArgument(f"tokens is {new.tokens!r}, expected a whole number from 0")
+    if not new.tokenizer.isprintable():
+        raise InvalidArgument(f"tokenizer is {new.tokenizer!r}, expected the name of a counter")
 
 
 def _scan_batch(conn: sqlite3.Connection, rows: list[Row]) -> Iterator[Scanned]:

@@ -106,7 +106,7 @@ class Session:
         try:
             await self._database.settle()
         finally:
-            lock.release()
+            lock.release(remove=True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -122,7 +122,7 @@ class Session:
     def __del__(self) -> None:
         lock = getattr(self, "_lock", None)
         if lock is not None:
-            lock.release()
+            lock.release(remove=True)
             warnings.warn(
                 f"session {self.id!r} was never closed", ResourceWarning, stacklevel=2, source=self
             )

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from massgen_core.clock import SYSTEM_CLOCK, uuid7
-from massgen_core.errors import (
-    InvalidArgument,
-    SessionExists,
-    SessionLocked,
-    StorageReadOnly,
-)
+from massgen_core.errors import SessionExists, StorageReadOnly
 from massgen_core.sessions import _export, _import
 from massgen_core.sessions._fork import delete, fork
-from massgen_core.sessions._journal import chained, corrupt, scan
+from massgen_core.sessions._ids import checked_id, lock_session
+from massgen_core.sessions._journal import read_entries
 from massgen_core.sessions._resume import claim, closing_entries, load
 from massgen_core.sessions._session import Session
 from massgen_core.sessions._table import all_rows, find_row, get_row, insert_row, new_row
 from massgen_core.sessions._verify import verify
-from massgen_core.storage import SCHEMA, Database, FileLock, Opening, database_path
+from massgen_core.storage import SCHEMA, Database, Opening, database_path
 
 if TYPE_CHECKING:
     import builtins
@@ -36,10 +31,7 @@ if TYPE_CHECKING:
     from massgen_core.sessions._model import Entry, SessionInfo, VerifyReport
     from massgen_core.sessions._resume import Journal
     from massgen_core.sessions._table import SessionRow
-    from massgen_core.storage import Synchronous
-
-# Also the name of a file (the lock), on every system; the length leaves room for a suffix.
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+    from massgen_core.storage import FileLock, Synchronous
 
 
 class SessionStore:
@@ -173,8 +165,9 @@ class SessionStore:
             SessionNotFound: There is no such session.
             JournalCorrupt: One of them is damaged.
         """
+        checked_id(session_id)
         return await self._database.read(
-            partial(_read, session_id=session_id, start=start, stop=stop, kinds=kinds)
+            partial(read_entries, session_id=session_id, start=start, stop=stop, kinds=kinds)
         )
 
     async def fork(
@@ -192,6 +185,7 @@ class SessionStore:
             SessionExists: There is one of the new id.
             InvalidArgument: There is no entry `at`.
         """
+        checked_id(session_id)
         new_id = checked_id(new_id or self._new_id())
         row = await self._database.write(
             partial(fork, session_id=session_id, at=at, new_id=new_id, now=self._clock.now())
@@ -209,6 +203,7 @@ class SessionStore:
         lock = self._lock(session_id)
         try:
             await self._database.write(partial(delete, session_id=session_id))
+            await self._database.checkpoint()
         finally:
             lock.release(remove=True)
 
@@ -223,6 +218,7 @@ class SessionStore:
             SessionNotFound: There is no such session.
             JournalCorrupt: An entry is damaged.
         """
+        checked_id(session_id)
         async for line in _export.export(self._database, session_id, salvage=salvage):
             yield line
 
@@ -251,6 +247,8 @@ class SessionStore:
         Raises:
             SessionNotFound: There is no such session.
         """
+        if session_id is not None:
+            checked_id(session_id)
         return await self._database.read(partial(verify, session_id=session_id))
 
     async def aclose(self) -> None:
@@ -273,17 +271,12 @@ class SessionStore:
     async def _create(
         self, session_id: str, title: str, meta: Mapping[str, JSONValue] | None
     ) -> Session:
-        row = new_row(checked_id(session_id), created_at=self._clock.now(), title=title, meta=meta)
-        writer = uuid7().encode()
-        head = row.head._replace(writer=writer)
-        row = row._replace(head=head, head_sum=head.checksum())
         lock = self._lock(session_id)
         try:
-            await self._database.write(partial(_insert_new, row=row))
+            return await self._begin(session_id, lock, title, meta)
         except BaseException:
-            lock.release()
+            lock.release(remove=True)
             raise
-        return self._session(session_id, lock, writer)
 
     async def _open_session(
         self,
@@ -292,16 +285,28 @@ class SessionStore:
         create: bool,
         count: Callable[[Message], tuple[int, str]] | None,
     ) -> Session:
-        checked_id(session_id)
-        if await self._database.read(partial(find_row, session_id=session_id)) is None and create:
-            return await self._create(session_id, "", None)
+        if not create:
+            await self._row(session_id)
         lock = self._lock(session_id)
         try:
+            row = await self._database.read(partial(find_row, session_id=session_id))
+            if row is None and create:
+                return await self._begin(session_id, lock, "", None)
             journal = await self._database.read(partial(load, session_id=session_id))
             return await self._resume(session_id, lock, journal, count)
         except BaseException:
-            lock.release()
+            lock.release(remove=True)
             raise
+
+    async def _begin(
+        self, session_id: str, lock: FileLock, title: str, meta: Mapping[str, JSONValue] | None
+    ) -> Session:
+        writer = uuid7().encode()
+        row = new_row(
+            session_id, created_at=self._clock.now(), title=title, meta=meta, writer=writer
+        )
+        await self._database.write(partial(_insert_new, row=row))
+        return self._session(session_id, lock, writer)
 
     async def _resume(
         self,
@@ -334,51 +339,19 @@ class SessionStore:
         return session
 
     def _lock(self, session_id: str) -> FileLock:
-        """The session's lock, held."""
-        folder = self.path.with_name(f"{self.path.name}.locks")
-        lock = FileLock(folder / f"{session_id}.lock")
         if self._database.read_only:
             raise StorageReadOnly(
                 f"{str(self.path)!r} was opened for reading only",
                 path=str(self.path),
                 hint="Open it with read_only=False.",
             )
-        try:
-            held = lock.acquire()
-        except OSError as exc:
-            raise StorageReadOnly(
-                f"the lock {str(lock.path)!r} cannot be created: {exc.strerror}",
-                path=str(self.path),
-                hint="Check the permissions of the folder.",
-            ) from exc
-        if held:
-            return lock
-        who = lock.owner()
-        raise SessionLocked(
-            f"session {session_id!r} is open for writing{f' in process {who}' if who else ''}",
-            session_id=session_id,
-            hint="Close it there, or fork it and write to the fork. Reading needs no lock.",
-        )
+        return lock_session(self.path, checked_id(session_id))
 
     def _new_id(self) -> str:
         return uuid7(self._clock.now())
 
     async def _row(self, session_id: str) -> SessionRow:
-        return await self._database.read(partial(get_row, session_id=session_id))
-
-
-def checked_id(session_id: str) -> str:
-    """The id, if it can be one.
-
-    Raises:
-        InvalidArgument: It cannot.
-    """
-    if _ID.fullmatch(session_id):
-        return session_id
-    raise InvalidArgument(
-        f"{session_id!r:.200} cannot be a session id",
-        hint="Use 1 to 128 letters, digits, '.', '_' and '-', beginning with a letter or digit.",
-    )
+        return await self._database.read(partial(get_row, session_id=checked_id(session_id)))
 
 
 def _insert_new(conn: sqlite3.Connection, row: SessionRow) -> None:
@@ -390,23 +363,3 @@ def _insert_new(conn: sqlite3.Connection, row: SessionRow) -> None:
             hint="Open it, or choose another id.",
         )
     insert_row(conn, row)
-
-
-def _read(
-    conn: sqlite3.Connection,
-    *,
-    session_id: str,
-    start: int,
-    stop: int | None,
-    kinds: Sequence[str] | None,
-) -> list[Entry]:
-    get_row(conn, session_id)
-    found = scan(conn, session_id, start=start, stop=stop, kinds=kinds)
-    if kinds is None:
-        found = chained(found, start - 1, None)
-    entries = []
-    for item in found:
-        if item.damage is not None:
-            raise corrupt(session_id, item.damage)
-        entries.append(item.entry())
-    return entries

@@ -95,8 +95,9 @@ def new_row(
     origin: str | None = None,
     parent: tuple[str, int] | None = None,
     head: Head | None = None,
+    writer: bytes = b"",
 ) -> SessionRow:
-    """The row of a new session; without `head` it is empty and nobody writes to it.
+    """The row of a new session; without `head` it is empty, without `writer` nobody writes to it.
 
     Raises:
         InvalidArgument: `title` or `meta` cannot be stored.
@@ -112,7 +113,7 @@ def new_row(
         _stored_meta(meta or {}),
         created_at + 0.0,
     )
-    head = head or Head(0, genesis(origin), 0, 0, created_at + 0.0, b"")
+    head = head or Head(0, genesis(origin), 0, 0, created_at + 0.0, writer)
     return SessionRow(*fixed, field_sums(fixed), head, head.checksum())
 
 

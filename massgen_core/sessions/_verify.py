@@ -73,7 +73,7 @@ def _verify_session(conn: sqlite3.Connection, row: SessionRow, findings: _Findin
     findings.sessions += 1
     for name in info.damage:
         findings.add(info.id, 0, name, "does not match its checksum")
-    seq, used, totals = 0, set[bytes](), [0, 0]
+    seq, used, totals, before = 0, set[bytes](), [0, 0], len(findings.problems)
     head = genesis(info.origin)
     with findings.reading(info.id, "entries"):
         for item in chained(scan(conn, info.id), 0, head):
@@ -87,7 +87,7 @@ def _verify_session(conn: sqlite3.Connection, row: SessionRow, findings: _Findin
             findings.add(
                 info.id, seq + 1, "seq", f"is missing: the session has {row.head.seq} entries"
             )
-        elif not findings.problems and totals != [row.head.messages, row.head.tokens]:
+        elif len(findings.problems) == before and totals != [row.head.messages, row.head.tokens]:
             findings.add(info.id, 0, "head", f"its totals are not those of the entries: {totals}")
     with findings.reading(info.id, "blob_ref"):
         _verify_refs(conn, info.id, used, findings)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import StorageError
+from massgen_core.errors import StorageError, StorageReadOnly
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import make_folder, sync_folder
 from massgen_core.storage._migrate import migrate, refuse_newer, refuse_older, schema_version
@@ -44,6 +45,12 @@ def connect_writer(
     """The one connection that writes: the file is ours, in WAL mode and of the newest schema."""
     if path.is_dir():
         raise StorageError(f"{str(path)!r} is a folder, expected a file", path=str(path))
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StorageReadOnly(
+            f"{str(path)!r} cannot be written",
+            path=str(path),
+            hint="Check its permissions, or open it with read_only=True.",
+        )
     is_new = not path.exists()
     if is_new:
         make_folder(path.parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import StorageBusy, StorageReadOnly
+from massgen_core.errors import StorageReadOnly
 from massgen_core.storage._connect import (
     check_read_only,
     connect_read_only,
@@ -35,6 +35,9 @@ Synchronous = Literal["full", "normal"]
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds to wait for another process's write lock before `StorageBusy`."""
+
+# Milliseconds that a checkpoint waits for readers; other writes wait as long.
+_CHECKPOINT_WAIT: Final = 500
 
 
 class Database:
@@ -164,14 +167,13 @@ class Database:
         """Return when every write asked for before has ended, cancelled callers' too."""
         await asyncio.wrap_future(self._open_writer().submit(lambda _: None, alone=True))
 
-    async def checkpoint(self) -> None:
-        """Move the write-ahead log into the file and empty it.
+    async def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it: no deleted text is left in it.
 
-        Raises:
-            StorageBusy: Somebody still reads an older state.
+        Returns:
+            Whether it is empty; not if somebody still reads an older state.
         """
-        fn = partial(_checkpoint, path=self.path)
-        await asyncio.wrap_future(self._open_writer().submit(fn, alone=True))
+        return await asyncio.wrap_future(self._open_writer().submit(_checkpoint, alone=True))
 
     async def aclose(self) -> None:
         """Finish what was asked for and close; more calls do nothing."""
@@ -235,11 +237,9 @@ def _close(readers: Readers, writer: Writer | None) -> None:
         writer.join()
 
 
-def _checkpoint(conn: sqlite3.Connection, *, path: Path) -> None:
+def _checkpoint(conn: sqlite3.Connection) -> bool:
+    (patience,) = conn.execute("PRAGMA busy_timeout").fetchone()
+    conn.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT}")
     (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if blocked:
-        raise StorageBusy(
-            f"the write-ahead log of {str(path)!r} is in use",
-            path=str(path),
-            hint="Try again when other readers have finished.",
-        )
+    conn.execute(f"PRAGMA busy_timeout = {patience}")
+    return not blocked

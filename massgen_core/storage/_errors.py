@@ -29,6 +29,7 @@ _NO_ROOM: Final = frozenset(
     }
 )
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
+_NOT_TEXT: Final = "Could not decode"  # sqlite3 gives no code when a text is no UTF-8
 _SALVAGE: Final = (
     "`mgc session verify` says what is damaged, "
     "`mgc session export --salvage` writes what is intact."
@@ -57,10 +58,12 @@ def translate(
         path: The database file.
         newer: (found, supported) schema versions, if the file is newer than this program.
     """
-    code = getattr(exc, "sqlite_errorcode", None)
-    if not isinstance(exc, sqlite3.Error) or code is None:
+    if not isinstance(exc, sqlite3.DatabaseError):
         return exc
-    ours = _too_new(exc, path, newer) if newer else _by_code(exc, code, str(path))
+    code = getattr(exc, "sqlite_errorcode", None)
+    if code is None and not str(exc).startswith(_NOT_TEXT):
+        return exc  # a wrong use of the module
+    ours = _too_new(exc, path, newer) if newer else _by_code(exc, code or 0, str(path))
     ours.__cause__ = exc
     return ours
 
@@ -98,6 +101,6 @@ def _by_code(exc: sqlite3.Error, code: int, path: str) -> StorageError:
             "was acknowledged is lost.",
         )
     damaged = primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
-    if damaged or code in _DAMAGED or str(exc).startswith("no such"):
+    if damaged or code in _DAMAGED or str(exc).startswith(("no such", _NOT_TEXT)):
         return StorageCorrupt(f"{path!r} is damaged: {exc}", path=path, hint=_SALVAGE)
-    return StorageError(f"{path!r}: {exc} ({exc.sqlite_errorname})", path=path)
+    return StorageError(f"{path!r}: {exc}", path=path)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -127,18 +128,25 @@ def back_up(path: Path, version: int, clock: Clock) -> Path:
     """A complete copy of the file beside it, on disk before this returns; never replaces another.
 
     The name tells schema and time: ``massgen.db.v1-20260131T120000Z.bak``.
+
+    Raises:
+        StorageCorrupt: The file is damaged.
     """
     temporary = path.with_name(f"{path.name}.bak.tmp")
     temporary.unlink(missing_ok=True)
-    source = sqlite3.connect(path, isolation_level=None)
-    try:
-        copy = sqlite3.connect(temporary, isolation_level=None)
-        try:
-            source.backup(copy)
-        finally:
-            copy.close()
-    finally:
-        source.close()
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as source,
+        closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
+    ):
+        copy.execute("PRAGMA journal_mode = OFF")  # a killed copy is begun anew, never repaired
+        source.backup(copy)
+        (state,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        raise StorageCorrupt(
+            f"{str(path)!r} is damaged and was not migrated: {state}",
+            path=str(path),
+            hint="`mgc session export --salvage` writes what is intact.",
+        )
     _sync_file(temporary)
     target = _free_name(path, version, clock)
     temporary.rename(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -77,6 +78,8 @@ class Writer:
     def __init__(self, conn: sqlite3.Connection, path: Path) -> None:
         self._conn = conn
         self._path = path
+        self._place = _place(path)
+        self._process = os.getpid()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
@@ -95,8 +98,14 @@ class Writer:
             alone: Whether it runs by itself, outside any transaction, after all that was queued.
 
         Raises:
-            StorageError: The writer is stopped.
+            StorageError: The writer is stopped, or belongs to the process this one was forked from.
         """
+        if os.getpid() != self._process:
+            raise StorageError(
+                f"{str(self._path)!r} was opened by process {self._process}",
+                path=str(self._path),
+                hint="Open it again after a fork.",
+            )
         job = _Job(fn, alone=alone)
         with self._gate:
             if self._closed:
@@ -146,7 +155,7 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> None:
         """Commit the group; if it is lost as a whole, each job once more by itself."""
-        lost = self._attempt(group)
+        lost = self._moved() or self._attempt(group)
         if lost is None:
             return
         if len(group) > 1 and not _is_busy(lost):
@@ -155,6 +164,16 @@ class Writer:
         else:
             for job in group:
                 job.fail(lost, self._path)
+
+    def _moved(self) -> StorageError | None:
+        """Why a commit would not last: it would go to a file that no longer has this name."""
+        if _place(self._path) == self._place:
+            return None
+        return StorageError(
+            f"{str(self._path)!r} was removed or replaced while it was open; nothing was written",
+            path=str(self._path),
+            hint="Put the file back, or open the new one.",
+        )
 
     def _attempt(self, group: list[_Job]) -> BaseException | None:
         """Run the group in one transaction; what made it be rolled back, None if it is on disk."""
@@ -177,6 +196,14 @@ class Writer:
         for job, outcome in zip(group, outcomes, strict=True):
             job.resolve(outcome, self._path)
         return None
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _in_savepoint(conn: sqlite3.Connection, job: _Job) -> _Outcome:
