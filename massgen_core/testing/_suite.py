@@ -84,7 +84,8 @@ def complaints_about(suite: type[Suite]) -> tuple[str, ...]:
 
 def _required(test: object) -> frozenset[str]:
     found: frozenset[str] = getattr(test, _REQUIRES, frozenset())
-    return found
+    inner: object = getattr(getattr(test, "hypothesis", None), "inner_test", None)
+    return found if inner is None else found | _required(inner)  # `requires` below `given`
 
 
 def _unknown_capabilities(suite: type[Suite]) -> Iterator[str]:

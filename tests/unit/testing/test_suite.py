@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -106,13 +107,17 @@ def test_declared_and_seen_capabilities_must_be_equal():
 
 
 AUTHOR = """
-import pytest
+from hypothesis import HealthCheck, given, settings, strategies
 from massgen_core.testing import PackagingSuite, Suite, requires
 
 class MySuite(Suite):
     @requires("fast")
     def test_fast(self): assert "fast" in self.capabilities
     def test_always(self): ...
+    @settings(suppress_health_check=[HealthCheck.differing_executors])
+    @given(strategies.integers())
+    @requires("fast")
+    def test_property(self, number): assert "fast" in self.capabilities
 
 class TestFast(MySuite):
     capabilities = frozenset({"fast"})
@@ -132,12 +137,14 @@ def run_pytest(folder, source: str) -> subprocess.CompletedProcess[str]:
     path.write_text(source, encoding="utf-8")
     plugin = ("-p", "massgen_core.testing.pytest_plugin", "-p", "no:cacheprovider")
     command = [sys.executable, "-m", "pytest", "-rs", "-v", *plugin, f"--rootdir={folder}", path]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # The entry point may register the plugin, too, and pytest takes it once only.
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def test_a_test_of_a_capability_that_is_not_declared_is_skipped(tmp_path):
     done = run_pytest(tmp_path, AUTHOR)
-    assert "3 passed, 1 skipped" in done.stdout
+    assert "4 passed, 2 skipped" in done.stdout
     assert "capability not declared: fast" in done.stdout
 
 
