@@ -18,6 +18,8 @@ import page_errors
 import page_events
 import page_hooks
 
+from massgen_core.settings import reference as settings_page
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,13 +29,17 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": page_errors.page,
     "events.md": page_events.page,
     "hooks.md": page_hooks.page,
+    "settings.md": settings_page,
 }
 
 
 def render(name: str) -> str:
     """What the page must say now."""
+    text = PAGES[name]()
+    if text.startswith("<!--"):
+        return text
     note = f"<!-- Made by docs/_tools/page_{Path(name).stem}.py; edit the code it describes. -->"
-    title, _, rest = PAGES[name]().partition("\n")
+    title, _, rest = text.partition("\n")
     return f"{title}\n\n{note}\n{rest.rstrip()}\n"
 
 
