@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from massgen_core.errors import TokenizerError
 
 if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
     import tiktoken
 
 ENCODINGS: Final = ("cl100k_base", "o200k_base")
@@ -63,10 +65,15 @@ def _shipped_or(original: _Load) -> _Load:
     return load
 
 
+def ranks_file(name: str) -> Traversable:
+    """Where the compressed ranks of an encoding lie."""
+    return resources.files(__package__).joinpath("ranks", f"{name}.tiktoken.gz")
+
+
 def _read_ranks(name: str, expected_hash: str | None) -> bytes:
     file = f"{name}.tiktoken.gz"
     try:
-        data = gzip.decompress(resources.files(__package__).joinpath("ranks", file).read_bytes())
+        data = gzip.decompress(ranks_file(name).read_bytes())
     except (OSError, EOFError) as exc:
         raise _damaged(file, str(exc)) from exc
     found = hashlib.sha256(data).hexdigest()

@@ -9,12 +9,19 @@ from typing import Final
 NAME: Final = "estimate-1"
 MARGIN: Final = 1.3
 
-_ASCII_WORD: Final = re.compile(r"[A-Za-z]+")
-_BEYOND_SIX: Final = re.compile(r"[A-Za-z]{6}([A-Za-z]+)")
-_CAPITALS: Final = re.compile(r"[A-Z]([A-Z]+)")
-_DIGITS: Final = re.compile(r"[0-9]{1,3}")
-_BLANKS: Final = re.compile(r"[^\S ]\s{0,15}| \s{1,15}")  # a run that is not one space
-_MARKS: Final = re.compile(r"([!-/:-@\[-`{-~])\1{0,15}")  # a line of dashes: one per 16
+_COSTS: Final = (
+    (0.94, re.compile(r"[A-Za-z]+")),
+    (1.48, re.compile(r"[a-z][A-Z]")),  # camelCase, base64
+    (1.09, re.compile(r"[0-9]{1,3}")),
+    (1.00, re.compile(r" (?=[0-9])")),  # a space joins a word, but no number
+    (0.79, re.compile(r"[^\S ]\s{0,15}| \s{1,15}")),  # blanks that are not one space
+    (0.64, re.compile(r"([!-/:-@\[-`{-~])\1{0,15}")),  # a line of dashes: one per 16
+)
+_LETTER_COSTS: Final = (
+    (0.19, re.compile(r"[A-Z]([A-Z]+)")),
+    (0.15, re.compile(r"[A-Za-z]{6}([A-Za-z]+)")),
+    (0.40, re.compile(r"[A-Za-z]{16}([A-Za-z]+)")),  # no word of a language
+)
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f\s]+")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _RARE: Final = re.compile(
@@ -30,18 +37,16 @@ _RARE: Final = re.compile(
 def estimated_length(text: str) -> int:
     """About how many tokens a current tokenizer makes of `text`, with a margin of 30 %.
 
-    Each class of characters costs what it costs in o200k on average (least squares over prose,
-    code, JSON, base64, logs and eleven languages; capitals, marks and rare scripts: their upper
-    range). Characters / 4 is wrong by up to 2.7 times on these.
+    The costs of ASCII classes are the least that, with the margin, fall below o200k in none of
+    1,111 pieces of agent transcripts, tool calls, code, JSON, base64, hex, logs, tables and prose
+    (linear programming); the median is 20 % above it. Those beyond ASCII are averages over eleven
+    languages, those of rare scripts their upper range. Characters / 4 is wrong by up to 2.7 times.
     """
-    tokens = (
-        0.442 * len(_ASCII_WORD.findall(text))
-        + 1.02 * len("".join(_BEYOND_SIX.findall(text)))
-        + 0.20 * len("".join(_CAPITALS.findall(text)))
-        + 1.66 * len(_DIGITS.findall(text))
-        + 1.51 * len(_BLANKS.findall(text))
-        + 0.42 * len(_MARKS.findall(text))
-    )
+    tokens = 0.0
+    for cost, pattern in _COSTS:
+        tokens += cost * len(pattern.findall(text))
+    for cost, pattern in _LETTER_COSTS:
+        tokens += cost * sum(map(len, pattern.findall(text)))
     if not text.isascii():
         tokens += _beyond_ascii("".join(_BEYOND_ASCII.findall(text)))
     return math.ceil(tokens * MARGIN)
