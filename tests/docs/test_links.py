@@ -38,3 +38,11 @@ def test_a_broken_link_is_found(tmp_path):
     )
 
     assert ["#nope", "other.md"] == broken(page)
+
+
+def test_every_page_of_the_site_is_in_its_navigation():
+    nav = (ROOT / "zensical.toml").read_text("utf-8")
+    docs = ROOT / "docs"
+    listed = [str(path.relative_to(docs)) for path in pages() if docs in path.parents]
+
+    assert [] == [name for name in listed if f'"{name}"' not in nav and "template" not in name]
