@@ -6,6 +6,7 @@ import pytest
 from massgen_core.errors import InvalidArgument, Transient
 from massgen_core.events import TextDelta, ToolStarted, TurnFinished
 from massgen_core.messages import ToolCall
+from massgen_core.sessions import Session
 from massgen_core.testing import Answer, ScriptedBackend
 
 SLOW = Answer("one two three four five six", delay=0.02)
@@ -145,3 +146,30 @@ def test_after_a_final_answer_there_is_nothing_to_do(talk):
     events = talk.run(talk.agent(backend), None)
     assert ("Done.", 0) == (events[-1].text, events[-1].steps)
     assert [] == backend.requests
+
+
+def test_a_cancellation_during_a_write_leaves_memory_as_the_disk_is(talk, monkeypatch):
+    append, written = Session.append, asyncio.Event()
+
+    async def slow(self, *entries):
+        if entries[0].body.get("role") == "assistant":
+            written.set()
+            await asyncio.sleep(0.05)
+        return await append(self, *entries)
+
+    monkeypatch.setattr(Session, "append", slow)
+    agent = talk.agent(ScriptedBackend(["Once."]))
+
+    async def use(session):
+        async def read():
+            return [event async for event in agent.run(session, "Hi")]
+
+        task = asyncio.create_task(read())
+        await written.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        return [event async for event in agent.run(session)]
+
+    assert "Once." == _in_session(talk, use)[-1].text
+    assert ["Hi", "Once."] == [message.text for message in talk.messages()]

@@ -1,3 +1,4 @@
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -107,3 +108,26 @@ def test_an_answer_that_is_cut_by_its_own_limit_is_an_answer(talk, only):
     events = talk.run(talk.agent(ScriptedBackend(["word " * 100]), output_reserve=16), "Hi")
     assert [] == only(events, OverflowReported)
     assert "length" == talk.messages()[-1].meta["finish"]
+
+
+def test_reported_usage_teaches_before_anything_is_refused(talk):
+    backend = ScriptedBackend(["ok"] * 30, window=1024, counter=Heavier(1.6))
+    _fill(talk, backend, turns=30, words=120)
+    assert 0 == backend.refused
+
+
+def test_a_resumed_agent_knows_what_it_had_learned(talk):
+    backend = ScriptedBackend(["ok"] * 20, window=1024, counter=Heavier(1.6))
+    agent = talk.agent(backend, output_reserve=64)
+
+    async def learned(*inputs):
+        async with talk.open() as store, store.open_session("s", create=True) as session:
+            for said in inputs:
+                _ = [event async for event in agent.run(session, said)]
+            conversation = agent._conversation(session)
+            state = conversation.calibration.to_json()
+            return state, conversation.limit, conversation.ceiling
+
+    before = asyncio.run(learned(*[f"{n}: " + "word " * 300 for n in range(8)]))
+    assert 1024 == before[1]
+    assert before == asyncio.run(learned())
