@@ -32,6 +32,7 @@ _WRITER: Final = (
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA journal_size_limit = 67108864",
 )
+_NOT_WRITABLE: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 
 def connect_writer(
@@ -78,23 +79,18 @@ def connect_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
 
 
 def connect_read_only(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
-    """A connection that changes nothing on disk, on a file or in a folder that cannot be written.
+    """A connection that never changes the file, and needs no right to write it or its folder.
 
     Without permission to write, SQLite cannot create the shared-memory file that WAL mode wants. If
     no write-ahead log is left, the file is complete by itself and is read as immutable.
     """
     uri = path.resolve().as_uri()
-    conn = _connect(f"{uri}?mode=ro", busy_timeout)
     try:
-        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        conn = _connect(f"{uri}?mode=ro", busy_timeout)
     except sqlite3.OperationalError as exc:
-        conn.close()
-        if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or _has_log(path):
+        if exc.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or _has_log(path):
             raise
         conn = _connect(f"{uri}?immutable=1", busy_timeout)
-    except BaseException:
-        conn.close()
-        raise
     conn.execute("PRAGMA query_only = ON")
     return conn
 
@@ -130,8 +126,13 @@ def _connect(target: str, busy_timeout: float) -> sqlite3.Connection:
         check_same_thread=False,
         uri=target.startswith("file:"),
     )
-    for pragma in _COMMON:
-        conn.execute(pragma)
+    try:
+        for pragma in _COMMON:
+            conn.execute(pragma)
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file for real
+    except BaseException:
+        conn.close()
+        raise
     return conn
 
 
