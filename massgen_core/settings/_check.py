@@ -39,6 +39,9 @@ class OwnSettings:
     known: bool = True
 
 
+_REFUSED: Final = Raw("")
+"""Stands for a value that was told to be wrong already."""
+
 UNCHECKED: Final = OwnSettings(None, known=False)
 
 
@@ -81,6 +84,8 @@ class Check:
     def _keep(self, tree: Tree, path: KeyPath, value: Value) -> None:
         """Keeps a section; one that is no mapping is a problem here, not a riddle later."""
         section = str(path[0])
+        if value is _REFUSED:
+            return
         if section != "profile" and not isinstance(value, dict):
             source = self.layer.origin(path)
             self.problems.append(invalid(path, source, "should be a mapping", given(value)))
@@ -109,16 +114,18 @@ class Check:
         ours = {key: found for key, found in _types.keys(core).items() if key != OWN}
         theirs = {} if own.model is None else _types.keys(own.model)
         open_ended = not own.known or (own.model is not None and _types.allows_any_key(own.model))
-        return self._mapping({**ours, **theirs}, value, path, open_ended=open_ended)
+        return self._mapping({**theirs, **ours}, value, path, open_ended=open_ended)
 
     def _mapping(
-        self, fields: Mapping[str, Any], value: Tree, path: KeyPath, *, open_ended: bool
+        self, fields: Mapping[str, Any], tree: Tree, path: KeyPath, *, open_ended: bool
     ) -> Tree:
         out: Tree = {}
-        for key, inner in value.items():
+        for key, inner in tree.items():
             at = (*path, key)
             if key in fields:
-                out[key] = self.value(fields[key].annotation, inner, at)
+                value = self.value(fields[key].annotation, inner, at)
+                if value is not _REFUSED:
+                    out[key] = value
             elif open_ended:
                 out[key] = self.value(Any, inner, at)
             else:
@@ -204,13 +211,14 @@ class Check:
         if not _types.is_a(annotation, str) and text[:1] in {"[", "{"}:
             source = self.layer.origin(path)
             self.problems.append(invalid(path, source, "should be YAML or JSON", STARS))
+            return _REFUSED
         return text
 
 
 def _nothing(annotation: Any, value: Value) -> Value:
     """None for the word ``null``, if the field may be null."""
     nullable = _types.is_a(annotation, type(None))
-    return None if nullable and value in {"null", "~"} else value
+    return None if nullable and isinstance(value, str) and value in {"null", "~"} else value
 
 
 def _wants_number(annotation: Any) -> bool:

@@ -32,13 +32,14 @@ def without_void_keys(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers, lowest first, without what a higher one makes void.
 
     A layer that changes the ``name`` of a section voids the lower layers' keys of that section.
-    ``strategies`` voids a lower ``strategy``, and a named ``strategy`` voids lower ``strategies``.
+    ``strategies`` voids what is lower of it and of ``strategy``; a named ``strategy`` voids lower
+    ``strategies``.
     """
     kept: list[Layer] = []
     for layer in layers:
         void = {key for key in SELECTABLE if _changes_name(key, layer, kept)}
         if "strategies" in layer.tree:
-            void.add("strategy")
+            void |= {"strategy", "strategies"}
         if _name(layer, "strategy") is not None:
             void.add("strategies")
         kept = [lower.only(frozenset(lower.tree).difference(void).__contains__) for lower in kept]
@@ -71,7 +72,14 @@ def choose(layers: Sequence[Layer]) -> tuple[Choice, tuple[Problem, ...]]:
     problems: list[Problem] = []
     sections: dict[str, str] = {}
     for section in SELECTABLE:
-        if any(layer.tree.get(section) for layer in layers):
+        said = [layer for layer in layers if layer.tree.get(section)]
+        odd = [layer for layer in said if not isinstance(layer.tree[section], dict)]
+        if odd:
+            path = (section,)
+            what = "should be a name, or a mapping with a `name`"
+            value = odd[-1].tree[section]
+            problems.append(invalid(path, odd[-1].origin(path), what, given(value)))
+        elif said:
             name = _required(section, layers, problems)
             if name is not None:
                 sections[section] = name

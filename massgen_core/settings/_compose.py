@@ -69,21 +69,27 @@ def selected(core: type[Selected], kind: str, name: str, own: OwnSettings) -> ty
     """The class of a section that selects a plugin: its name is fixed, its settings are typed.
 
     Raises:
-        SettingsError: The plugin's class has a field of the same key as the section's ``name``.
+        SettingsError: The plugin's class has a field with a key that the core uses.
     """
     fields: dict[str, Any] = {"name": (Literal[name], name)}
     if own.model is not None:
-        if "name" in _types.keys(own.model):
+        for key in {"name", OWN}.intersection(_types.keys(own.model)):
             raise SettingsError(
-                f"the settings class of {kind} {name!r} has a field 'name'",
-                hint="That key names the plugin; its author must call the field something else.",
+                f"the settings class of {kind} {name!r} has a field {key!r}",
+                hint="That key is taken; the plugin's author must call the field something else.",
             )
-        default = Field(default_factory=dict, validate_default=True)
-        fields[OWN] = (own.model, default)
-        theirs = _types.keys(own.model).get("model")
-        if core is SelectedBackend and theirs is not None and not theirs.is_required():
-            fields["model"] = (str | None, theirs.get_default(call_default_factory=False))
+        fields[OWN] = (own.model, Field(default_factory=dict, validate_default=True))
+        if core is SelectedBackend:
+            fields["model"] = (str | None, _default_model(own.model))
     return create_model(f"{kind}.{name}", __base__=core, **fields)
+
+
+def _default_model(own: type[BaseModel]) -> Any:
+    """The model a backend uses if none is asked for; None if its settings do not say."""
+    found = _types.keys(own).get("model")
+    if found is None or found.is_required():
+        return None
+    return found.get_default(call_default_factory=True, validated_data={})
 
 
 def validate(
@@ -135,12 +141,13 @@ def _folded(tree: Tree, composed: type[Settings]) -> Tree:
 def _fold(section: Tree, annotation: Any) -> Tree:
     core = next(model for model in _types.models(annotation))
     own = next(iter(_types.models(core.model_fields[OWN].annotation)), BaseModel)
+    known = core.model_fields.keys() - {OWN}
+    if "model" in known and "model" in section and section["model"] is None:
+        section = {**section, "model": _default_model(own)}
+    ours: Tree = {key: value for key, value in section.items() if key in known}
     theirs: dict[str, Value] = {
-        key: value
-        for key, value in section.items()
-        if key not in core.model_fields or key in _types.keys(own)
+        key: value for key, value in section.items() if key not in known or key in _types.keys(own)
     }
-    ours: Tree = {key: value for key, value in section.items() if key in core.model_fields}
     if own is not BaseModel and theirs:
         ours[OWN] = theirs
     return ours
@@ -158,10 +165,19 @@ def _problem(
     what = error["msg"]
     if hidden and error["type"] in {"value_error", "assertion_error"}:
         what = "is not accepted"
-    value = None if error["type"] == "missing" else error["input"]
-    quoted = STARS if hidden and not isinstance(value, dict | list) else given(value)
-    quoted = "" if error["type"] == "missing" else scrubbed(quoted, secrets)
+    quoted = ""
+    if error["type"] != "missing":
+        quoted = scrubbed(
+            _quoted(error["input"], _types.at(composed, path), hidden=hidden), secrets
+        )
     return invalid(shown, origin(layers, shown), scrubbed(_phrase(what), secrets), quoted)
+
+
+def _quoted(value: Any, annotation: Any, *, hidden: bool) -> str:
+    """The refused value as it may be shown: text where a mapping is due may hold anything."""
+    if isinstance(value, str) and _types.is_a(annotation, dict, list, tuple, set, BaseModel):
+        return "text"
+    return STARS if hidden and isinstance(value, str | int | float) else given(value)
 
 
 def _phrase(message: str) -> str:
@@ -175,13 +191,10 @@ def _phrase(message: str) -> str:
 
 
 def _is_hidden(root: Any, path: KeyPath) -> bool:
-    for stop in range(1, len(path) + 1):
-        annotation = root
-        for key in path[:stop]:
-            annotation = _types.child(annotation, key)
-        if _types.is_secret(annotation) or looks_secret(str(path[stop - 1])):
-            return True
-    return False
+    return any(
+        _types.is_secret(_types.at(root, path[:stop])) or looks_secret(str(path[stop - 1]))
+        for stop in range(1, len(path) + 1)
+    )
 
 
 def _without_own(path: KeyPath) -> KeyPath:

@@ -16,7 +16,7 @@ from massgen_core.settings._files import (
     yaml_layer,
 )
 from massgen_core.settings._model import PROFILES, SELECTABLE, Settings
-from massgen_core.settings._problems import error_of, invalid
+from massgen_core.settings._problems import error_of, invalid, unknown
 from massgen_core.settings._tree import KeyPath, Layer, Raw, Tree, Value, parse_path
 from massgen_core.settings._yaml import YamlProblem, parse_yaml
 
@@ -152,9 +152,16 @@ def _model_path(path: KeyPath) -> KeyPath:
 
 
 def _put(tree: Tree, path: KeyPath, value: Value) -> None:
+    """Sets a value; ``strategy=a`` beside ``strategy.x=1`` sets the strategy's name."""
     *parents, last = (str(key) for key in path)
-    for key in parents:
+    if not parents and last in SELECTABLE and isinstance(tree.get(last), dict):
+        value = _selection(value)
+        said = tree[last]
+        value = {**said, **value} if isinstance(said, dict) and isinstance(value, dict) else value
+    for depth, key in enumerate(parents):
         inner = opened(tree.get(key))
+        if depth == 0 and key in SELECTABLE:
+            inner = _selection(inner)
         if not isinstance(inner, dict):
             inner = {}
         tree[key] = inner
@@ -214,6 +221,8 @@ def _selection(value: Value) -> Value:
     section = _null(opened(value))
     if section is None:
         return {}
+    if isinstance(section, Raw) and section.text[:1] in {"{", "["}:
+        return section  # meant as YAML, and malformed
     if isinstance(section, str | Raw):
         return {"name": plain_text(section)}
     if isinstance(section, dict) and "name" in section:
@@ -260,6 +269,8 @@ def _profile(layer: Layer, name: str, tree: Value) -> Layer:
         problem = invalid(start, source, "should be a mapping of settings")
         raise error_of([problem])
     mark = f" (profile {name})"
+    for key in {"profile", PROFILES}.intersection(tree or {}):
+        raise error_of([unknown((*start, key), layer.origin((*start, key)), [])])
     origins = {
         path[2:]: origin + mark for path, origin in layer.origins.items() if path[:2] == start
     }

@@ -192,8 +192,9 @@ def _phase_one(sources: Sources) -> tuple[Names | None, Choice, tuple[Problem, .
     choice, problems = choose(layers)
     only = [layer.only(_PHASE_ONE.__contains__) for layer in layers]
     settings, _, more = _phase_two(only, Choice({}, None), {}, ())
+    problems = (*more, *problems)
     if settings is None:
-        return None, choice, (*more, *problems)
+        return None, choice, problems
     single = choice.sections.get("strategy")
     names = Names(
         plugins=settings.plugins,

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -15,6 +14,8 @@ from massgen_core.settings._check import OWN
 from massgen_core.settings._model import SELECTABLE, Selected, SelectedBackend, Settings
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from massgen_core.settings._load import Lookup
 
     Schema = dict[str, Any]
@@ -83,6 +84,7 @@ def _tree(
             properties[name] = core[name]
         properties[name]["description"] = field.description
     both: Schema = {
+        "type": "object",
         "required": ["strategy", "strategies"],
         "properties": {
             "strategy": {"type": ["object", "string"], "minProperties": 1},
@@ -127,8 +129,8 @@ def _plugin(
     ours = {key: schema for key, schema in ours.items() if key != OWN}
     own: Schema | None = None
     try:
-        model = lookup(kind, name) if lookup is not None else BaseModel
-        own = _class_schema(model or BaseModel, f"{kind}.{name}", defs)
+        model = lookup(kind, name) if lookup is not None else None
+        own = {} if model is None else _class_schema(model, f"{kind}.{name}", defs)
     except (PluginError, PydanticInvalidForJsonSchema):
         own = None
     known = lookup is not None and own is not None

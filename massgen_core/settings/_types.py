@@ -101,6 +101,13 @@ def child(annotation: Any, key: str | int) -> Any:
     return None
 
 
+def at(root: Any, path: KeyPath) -> Any:
+    """The annotation of what is at a path; None if the types say nothing about it."""
+    for key in path:
+        root = child(root, key)
+    return root
+
+
 def allows_any_key(annotation: Any) -> bool:
     """Whether a class among the types takes keys it does not declare."""
     return any(model.model_config.get("extra") == "allow" for model in models(annotation))

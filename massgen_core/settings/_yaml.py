@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 _QUOTED_WORDS: Final = re.compile(r" ?'(?!<)[^']{2,}'")
 _MAX_NODES: Final = 100_000
-_SAFE_TAG: Final = "tag:yaml.org,2002:"
+_CORE: Final = "tag:yaml.org,2002:"
+_SAFE_TAGS: Final = frozenset(
+    _CORE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
+)
 
 
 class YamlProblem(ValueError):
@@ -54,7 +57,8 @@ def _described(exc: Exception, text: str) -> YamlProblem:
             return exc
         case yaml.MarkedYAMLError():
             mark = exc.problem_mark or exc.context_mark
-            what = _QUOTED_WORDS.sub("", exc.problem or exc.context or "bad syntax")
+            said = ": ".join(part for part in (exc.context, exc.problem) if part)
+            what = _QUOTED_WORDS.sub("", said or "bad syntax")
             return YamlProblem(what, mark.line + 1 if mark else 0)
         case yaml.reader.ReaderError():
             line = text.count("\n", 0, int(exc.position)) + 1
@@ -78,7 +82,7 @@ class _Reader:
         self._count += 1
         if self._count > _MAX_NODES:
             raise YamlProblem(f"more than {_MAX_NODES} values", _line(node))
-        if not node.tag.startswith(_SAFE_TAG):
+        if node.tag not in _SAFE_TAGS:
             raise YamlProblem("a tag of a type that settings cannot have", _line(node))
         match node:
             case yaml.MappingNode():
@@ -127,12 +131,11 @@ class _Reader:
         return out
 
     def _key(self, node: Any) -> str:
-        key = self._loader.construct_object(node) if isinstance(node, yaml.ScalarNode) else None
-        if node.tag == f"{_SAFE_TAG}merge":
+        if node.tag == f"{_CORE}merge":
             raise YamlProblem("merge keys (<<) are not supported", _line(node))
-        if not isinstance(key, str):
+        if not isinstance(node, yaml.ScalarNode) or node.tag != f"{_CORE}str":
             raise YamlProblem("a key that is no text; put it in quotes", _line(node))
-        return key
+        return str(node.value)
 
 
 def _line(node: yaml.Node) -> int:

@@ -144,7 +144,7 @@ def log_secrets():
     log.info("positional %s", SecretStr(HORSE))
     log.info("named", api_key=HORSE, token=HORSE, headers={"X-Auth-Token": HORSE})
     log.info("nested", config={"backend": {"Authorization": HORSE, "apiKey": HORSE}})
-    log.info("text: Bearer " + HORSE + " and sk-%s", HORSE)
+    log.info("text: Bearer %s and sk-%s", HORSE, HORSE)
     logging.getLogger("massgen_local").info("extra", extra={"password": HORSE})
     structlog.get_logger("massgen_other").info("global", client_secret=HORSE)
     try:
