@@ -42,7 +42,16 @@ class Calibration:
         InvalidArgument: The prior is no number from 0.25 to 4.
     """
 
-    __slots__ = ("_counted", "_exact", "_prior", "_reported", "_seen", "_taught", "_tokens")
+    __slots__ = (
+        "_counted",
+        "_exact",
+        "_prior",
+        "_reported",
+        "_seen",
+        "_spread",
+        "_taught",
+        "_tokens",
+    )
 
     def __init__(self, prior: float = 1.0, *, exact: bool) -> None:
         if not LOWEST <= prior <= HIGHEST:
@@ -56,6 +65,7 @@ class Calibration:
         self._seen: deque[float] = deque(maxlen=_RECENT)
         self._tokens = 0.0  # counted tokens of all differences seen
         self._taught = 0.0  # what the provider reported for them
+        self._spread = self._ranked_spread()
 
     def __repr__(self) -> str:
         return f"<Calibration ratio {self.ratio:.3f}, anchor {self._reported} for {self._counted}>"
@@ -90,6 +100,7 @@ class Calibration:
         self._seen.append(ratio)
         self._tokens += abs(counted)
         self._taught += abs(counted) * ratio
+        self._spread = self._ranked_spread()
 
     def estimate(self, counted: int) -> int:
         """The tokens the provider will most likely report for a request we count as `counted`."""
@@ -97,15 +108,19 @@ class Calibration:
 
     def upper(self, counted: int) -> int:
         """The tokens the provider will hardly exceed: never below `estimate`."""
+        more, less = self._spread
+        return self._apply(counted, more, less) + (0 if self._reported else self._frame)
+
+    def _ranked_spread(self) -> tuple[float, float]:
+        """The ratio to add with and the one to take away with, for an upper estimate."""
         ratio = self.ratio
         if len(self._seen) < _ENOUGH:
             margin = 1.02 if self._exact else 1.12
-            high, low = ratio * margin, ratio / margin
-        else:
-            ranked = sorted(self._seen)
-            high = max(ratio, ranked[math.ceil(_PERCENTILE * len(ranked)) - 1])
-            low = min(ratio, ranked[math.floor((1 - _PERCENTILE) * len(ranked))])
-        return self._apply(counted, high, low) + (0 if self._reported else self._frame)
+            return ratio * margin, ratio / margin
+        ranked = sorted(self._seen)
+        high = ranked[math.ceil(_PERCENTILE * len(ranked)) - 1]
+        low = ranked[math.floor((1 - _PERCENTILE) * len(ranked))]
+        return max(ratio, high), min(ratio, low)
 
     def _apply(self, counted: int, more: float, less: float) -> int:
         """The anchor, `more` for each token added to it, `less` back for each token taken away.
@@ -122,14 +137,18 @@ class Calibration:
 
     def budget(self, limit: int) -> int:
         """The largest count whose `upper` is at most `limit`; 0 if there is none."""
-        low, high = 0, max(0, limit) * 8  # no ratio is below 1/4
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.upper(middle) <= limit:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        more, less = self._spread
+        if not self._reported:
+            count = (limit - self._frame) / more
+        elif limit >= self._reported:
+            count = self._counted + (limit - self._reported) / more
+        else:
+            share = min(less, self._reported / self._counted)
+            count = self._counted - (self._reported - limit) / share
+        budget = max(0, math.floor(count) + 1)  # one more, for what floats lose
+        while budget and self.upper(budget) > limit:
+            budget -= 1
+        return budget
 
     def to_json(self) -> dict[str, JSONValue]:
         """The state as JSON values; `from_json` is its inverse."""
@@ -158,6 +177,9 @@ class Calibration:
             )
             out._tokens, out._taught = _number(data["tokens"]), _number(data["taught"])
             out._seen.extend(map(_number, _sequence(data["seen"])))
+            out._spread = out._ranked_spread()
+            if bool(out._counted) != bool(out._reported) or not LOWEST <= out.ratio <= HIGHEST:
+                raise ValueError("its numbers contradict each other")  # noqa: TRY301 - one remedy
         except (KeyError, TypeError, ValueError) as exc:
             raise InvalidArgument(f"not a calibration: {type(exc).__name__}: {exc}") from exc
         return out

@@ -135,6 +135,8 @@ def test_it_survives_being_stored(pairs, counted):
         {"seen": "abc"},
         {"seen": [1.0, None]},
         {"seen": 3},
+        {"counted": 0},
+        {"taught": 1e9},
     ],
 )
 def test_a_stored_state_that_is_none_is_refused(change):

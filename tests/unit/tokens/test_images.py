@@ -51,6 +51,11 @@ def test_the_size_is_read_from_the_header(kind):
     assert (37, 21) == image_size(Image("image/x", base64.b64decode(FILES[kind])))
 
 
+def test_fill_bytes_between_markers_of_a_jpeg_are_skipped():
+    jpeg = base64.b64decode(FILES["jpeg with exif"])
+    assert (37, 21) == image_size(Image("image/jpeg", jpeg[:2] + b"\xff\xff\xff" + jpeg[2:]))
+
+
 @given(st.binary(max_size=64), st.sampled_from([*FILES, "nothing"]), st.integers(0, 60))
 def test_damaged_files_have_some_size_or_none(tail, kind, keep):
     head = base64.b64decode(FILES.get(kind, ""))[:keep]

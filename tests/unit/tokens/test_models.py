@@ -71,6 +71,12 @@ def test_names_are_found_as_people_write_them(asked, expected):
     assert expected == SHIPPED.get(asked).name
 
 
+def test_the_most_specific_pattern_wins():
+    rows = [ModelInfo("a", "me", 100, 10), ModelInfo("a-mini", "me", 50, 5)]
+    catalogue = ModelCatalogue(rows, {"a-*": "a", "a-mini-*": "a-mini"})
+    assert ("a", "a-mini") == (catalogue.get("a-2026").name, catalogue.get("a-mini-2026").name)
+
+
 def test_the_local_model_has_its_real_window():
     assert 8192 == SHIPPED.get("SmolLM2-135M-Instruct").window
 
