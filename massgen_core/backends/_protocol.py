@@ -106,6 +106,7 @@ class Backend(Protocol):
         Raises:
             ContextOverflow: The prompt does not fit the window; no event came before.
             BackendError: Any other failure, as `classify` says, the original chained.
+            SettingsError: With its settings it cannot start: no key, no weights.
         """
         ...
 
@@ -114,6 +115,7 @@ class Backend(Protocol):
 
         Raises:
             UnknownModel: The backend does not serve it.
+            SettingsError: With its settings it cannot start.
         """
         ...
 
