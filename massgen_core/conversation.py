@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.context import ContextEngine, ContextWindow, FitReport, invalid_budget
-from massgen_core.errors import InvalidArgument, InvalidMessages
+from massgen_core.errors import InvalidMessages
 from massgen_core.messages import from_openai, to_openai
 from massgen_core.plugin import PluginContext, PluginHost
-from massgen_core.tokens import Calibration, ModelCatalogue, counter_for
+from massgen_core.tokens import Calibration, ModelCatalogue, ModelInfo, counter_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from massgen_core.context import TruncationStrategy
     from massgen_core.messages import Message
-
-RECOMMENDED: Final = ("sliding_window",)
-"""The chain that is used when none is chosen, in order; of it, what is installed."""
 
 ChatMessage: TypeAlias = dict[str, Any]
 """An OpenAI chat message: role, content, tool_calls, tool_call_id."""
@@ -46,8 +44,8 @@ def fit(
     messages: Iterable[Mapping[str, Any]],
     *,
     budget: int,
-    model: str = "gpt-4o",
-    strategies: Sequence[str] | None = None,
+    model: str | ModelInfo = "gpt-4o",
+    strategies: Sequence[str | TruncationStrategy] | None = None,
 ) -> Fitted:
     """The messages, made to fit `budget` tokens; unchanged if they do already.
 
@@ -55,8 +53,8 @@ def fit(
         messages: OpenAI chat messages, oldest first.
         budget: Tokens they may have.
         model: Whose tokenizer counts.
-        strategies: Registered names, asked in order; the recommended ones that are installed if
-            omitted. With an empty list only the built-in floor is left.
+        strategies: Registered names or strategies, asked in order; the recommended ones that are
+            installed if omitted. With an empty list only the built-in floor is left.
 
     Raises:
         InvalidArgument: `budget` is not a positive whole number.
@@ -86,8 +84,8 @@ class Conversation:
     Args:
         model: Whose tokenizer counts.
         budget: Tokens a request may have.
-        strategies: Registered names, asked in order; the recommended ones that are installed if
-            omitted.
+        strategies: Registered names or strategies, asked in order; the recommended ones that are
+            installed if omitted.
         target: Share of the budget that a fit aims for, 0 < target <= 1.
 
     Raises:
@@ -105,20 +103,20 @@ class Conversation:
     def __init__(
         self,
         *,
-        model: str = "gpt-4o",
+        model: str | ModelInfo = "gpt-4o",
         budget: int,
-        strategies: Sequence[str] | None = None,
+        strategies: Sequence[str | TruncationStrategy] | None = None,
         target: float = 0.6,
     ) -> None:
         if type(budget) is not int or budget <= 0:
             raise invalid_budget(budget)
-        info = _models().get(model)
+        info = model if isinstance(model, ModelInfo) else _models().get(model)
         counter = counter_for(info)
         self._calibration = Calibration(info.ratio, exact=False)
         exact = counter.count_text("").exact
         self._limit = budget if exact else max(1, self._calibration.budget(budget))
         self._budget = budget
-        engine = ContextEngine(_load(strategies), counter, target=target)
+        engine = ContextEngine(_chain(strategies), counter, target=target)
         self._window = ContextWindow(engine)
         self._originals: dict[str, tuple[Message, ChatMessage]] = {}
         self._messages: list[ChatMessage] = []
@@ -203,14 +201,11 @@ def _host() -> PluginHost:
     return PluginHost()
 
 
-def _load(names: Sequence[str] | None) -> list[TruncationStrategy]:
-    host = _host()
-    if names is None:
-        installed = host.names("strategy")
-        names = [name for name in RECOMMENDED if name in installed]
-    elif isinstance(names, str):
-        raise InvalidArgument(
-            f"strategies is the text {names!r}, expected a list of names", hint=f"Pass [{names!r}]."
-        )
+def _chain(
+    strategies: Sequence[str | TruncationStrategy] | None,
+) -> tuple[TruncationStrategy, ...]:
+    ready = [one for one in strategies or () if not isinstance(one, str)]
+    if strategies is not None and len(ready) == len(strategies):
+        return tuple(ready)  # no plugin is touched for these
     ctx = PluginContext(clock=SYSTEM_CLOCK, data_dir=None, models=_models())
-    return [cast("TruncationStrategy", host.create("strategy", name, None, ctx)) for name in names]
+    return strategy_chain(_host(), ctx, strategies)

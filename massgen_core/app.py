@@ -1,0 +1,277 @@
+"""The composition root: settings, plugins, storage, sessions and an agent, joined.
+
+`App.load` reads the settings and finds the plugins; inside ``async with`` it opens what is asked
+for, and closes it at the end:
+
+    async with App.load() as app:
+        store = await app.store()
+        agent = await app.agent()
+        async with store.open_session("work", create=True) as session:
+            async for event in app.run(agent, session, "Tidy the garden."):
+                print(event)
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING, Self, cast
+
+from massgen_core.chain import strategy_chain
+from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.context import ContextEngine
+from massgen_core.errors import UnknownModel
+from massgen_core.plugin import PluginContext, PluginHost
+from massgen_core.settings import DEFAULT_BACKEND, load_settings, read_names
+from massgen_core.tokens import ModelCatalogue, ModelInfo, counter_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from pydantic import BaseModel
+
+    from massgen_core.agents import Agent, Function, Tool
+    from massgen_core.backends import Backend
+    from massgen_core.chain import Chosen
+    from massgen_core.clock import Clock
+    from massgen_core.context import TruncationStrategy
+    from massgen_core.events import Event
+    from massgen_core.sessions import Session, SessionStore
+    from massgen_core.settings import Loaded, Lookup, Names, Settings
+
+__all__ = ["App", "host_of"]
+
+
+class App:
+    """Everything the settings describe, made when it is first asked for.
+
+    Attributes:
+        loaded: The settings and where each came from.
+        host: The plugins.
+        models: The catalogue of models, with the corrections of the settings.
+        path: The database file, or its folder.
+    """
+
+    def __init__(
+        self, loaded: Loaded, host: PluginHost, *, path: Path | None = None, clock: Clock
+    ) -> None:
+        self.loaded = loaded
+        self.host = host
+        self.path = path or loaded.storage_path
+        overrides = {name: model.given() for name, model in loaded.settings.models.items()}
+        self.models = ModelCatalogue.shipped().with_overrides(overrides)
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._store: SessionStore | None = None
+        self._backend: Backend | None = None
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        overrides: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        profile: str | None = None,
+        file: Path | None = None,
+        path: Path | None = None,
+        host: PluginHost | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """The app of the settings that hold here.
+
+        Args:
+            overrides: ``key=value`` texts, stronger than all other sources.
+            env: The environment; that of the process if omitted.
+            cwd: Where the search for a project file starts; the current folder if omitted.
+            profile: The profile to use.
+            file: The project file, instead of searching for one.
+            path: The database, over ``storage.path``.
+            host: The plugins, over those that the settings allow.
+            clock: Dates what is written.
+
+        Raises:
+            SettingsError: The settings cannot be used.
+            PluginError: A selected plugin cannot be used.
+        """
+        if host is None:
+            host = host_of(
+                read_names(overrides=overrides, env=env, cwd=cwd, profile=profile, file=file)
+            )
+        loaded = load_settings(
+            lookup=cast("Lookup", host.settings_class),
+            overrides=overrides,
+            env=env,
+            cwd=cwd,
+            profile=profile,
+            file=file,
+        )
+        return cls(loaded, host, path=path, clock=clock)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self.loaded.settings
+
+    @property
+    def context(self) -> PluginContext:
+        """What the factories of plugins may use."""
+        return PluginContext(clock=self._clock, data_dir=None, models=self.models)
+
+    def strategies(self, names: Sequence[str] | None = None) -> tuple[TruncationStrategy, ...]:
+        """The chain of the settings, or of `names`, each with the settings it has there.
+
+        Raises:
+            PluginError: A strategy is not installed, or broken.
+        """
+        configured = self._configured_strategies()
+        if names is None:
+            chosen: list[Chosen] | None = None if configured is None else list(configured)
+        else:
+            known = dict(configured or ())
+            chosen = [(name, known.get(name)) for name in names]
+        return strategy_chain(self.host, self.context, chosen)
+
+    def engine(self, model: ModelInfo) -> ContextEngine:
+        """Fits views for `model` as the settings say."""
+        context = self.settings.context
+        return ContextEngine(
+            self.strategies(),
+            counter_for(model),
+            trigger=context.trigger_threshold,
+            target=context.target_ratio,
+        )
+
+    async def store(self, *, read_only: bool = False) -> SessionStore:
+        """The sessions; the same object at each call, closed with the app.
+
+        Raises:
+            StorageError: The database cannot be opened.
+        """
+        from massgen_core.sessions import SessionStore  # noqa: PLC0415 - loads sqlite3
+
+        if self._store is None:
+            opening = SessionStore.open(
+                self.path,
+                synchronous=self.settings.storage.synchronous,
+                read_only=read_only,
+                clock=self._clock,
+            )
+            self._store = await self._stack.enter_async_context(opening)
+        return self._store
+
+    def backend(self) -> Backend:
+        """The backend; the same object at each call, closed with the app.
+
+        Raises:
+            PluginError: It is not installed, or broken.
+        """
+        if self._backend is None:
+            chosen = self.settings.backend
+            name = DEFAULT_BACKEND if chosen is None else chosen.name
+            own = None if chosen is None else chosen.settings
+            self._backend = self.host.create("backend", name, own, self.context)
+            self._stack.push_async_callback(self._backend.aclose)
+        return self._backend
+
+    @property
+    def model(self) -> str:
+        """The model the backend is asked for: that of the settings, else the backend's own."""
+        chosen = self.settings.backend
+        return (chosen and chosen.model) or self.backend().name
+
+    async def model_info(self) -> ModelInfo:
+        """What is known of the model: the catalogue's row, else what the backend says of it.
+
+        Raises:
+            UnknownModel: Neither knows it.
+        """
+        caps = await self.backend().caps(self.model)
+        try:
+            return self.models.get(self.model)
+        except UnknownModel:
+            return ModelInfo(
+                self.model,
+                self.backend().name,
+                caps.window,
+                caps.max_output,
+                tools=caps.tools,
+                images=caps.images,
+                source="backend",
+            )
+
+    async def agent(
+        self,
+        *,
+        tools: Sequence[Function | Tool] = (),
+        instructions: str | None = None,
+        max_steps: int | None = None,
+        name: str = "agent",
+    ) -> Agent:
+        """A new agent on the backend.
+
+        Args:
+            tools: Functions the model may call.
+            instructions: The system message, over ``agent.instructions``.
+            max_steps: Model calls in one turn, over ``agent.max_steps``.
+            name: Signs the agent's messages.
+
+        Raises:
+            PluginError: The backend or a strategy cannot be used.
+            UnknownModel: Nobody knows the model's window.
+        """
+        from massgen_core.agents import Agent  # noqa: PLC0415 - few users of an app need it
+
+        info = await self.model_info()
+        settings = self.settings
+        return Agent(
+            self.backend(),
+            model=self.model,
+            info=info,
+            tools=tools,
+            instructions=settings.agent.instructions if instructions is None else instructions,
+            engine=self.engine(info),
+            name=name,
+            max_steps=settings.agent.max_steps if max_steps is None else max_steps,
+            output_reserve=settings.context.output_reserve,
+            safety=settings.context.safety,
+        )
+
+    async def run(
+        self, agent: Agent, session: Session, said: str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """One turn, as `Agent.run`; the observers among the plugins get each event first."""
+        async with aclosing(agent.run(session, said)) as events:
+            async for event in events:
+                self.host.observe(event)
+                yield event
+
+    async def aclose(self) -> None:
+        """Close the store and the backend, if they were opened; more calls do nothing."""
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _configured_strategies(self) -> Sequence[tuple[str, BaseModel | None]] | None:
+        """Names and own settings; None if the settings do not choose."""
+        settings = self.settings
+        chosen = settings.strategies if settings.strategy is None else (settings.strategy,)
+        return None if chosen is None else [(one.name, one.settings) for one in chosen]
+
+
+def host_of(names: Names) -> PluginHost:
+    """The plugins that the ``plugins`` section lets take part."""
+    section = names.plugins
+    return PluginHost(
+        allow=section.allow, deny=section.deny, prefer=section.prefer, strict=section.strict
+    )

@@ -1,0 +1,127 @@
+"""``mgc context``: fitting a transcript, and what fits did to a session."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from massgen_core.cli._command import command
+from massgen_core.cli._input import read_messages, whole_number
+from massgen_core.cli._reply import Reply, dumps, to_json
+from massgen_core.cli._screen import table_of
+from massgen_core.cli._state import Cli
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from massgen_core.context import FitReport
+    from massgen_core.conversation import Fitted
+
+app = typer.Typer(help="Fit a transcript; see what a session's fits did.", no_args_is_help=True)
+
+_MODEL = "gpt-4o"
+"""Whose tokenizer counts if neither the command line nor the settings name a model."""
+
+
+@command(app, "fit")
+def fit(
+    cli: Cli,
+    file: Annotated[
+        Path, typer.Argument(help="JSON array of OpenAI chat messages; - for standard input.")
+    ],
+    budget: Annotated[str, typer.Option(metavar="TOKENS", help="Tokens the messages may have.")],
+    model: Annotated[
+        str | None, typer.Option(help="Whose tokenizer counts; backend.model if omitted.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="Asked in this order; repeatable. The settings' chain if omitted."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only the report.")] = False,
+) -> Reply:
+    """Makes a list of messages fit a budget, and reports what was done.
+
+    Standard output is the fitted array, standard error the report.
+    """
+    from massgen_core.conversation import Conversation
+
+    loaded = cli.app()
+    messages = read_messages(file)
+    chosen = loaded.settings.backend and loaded.settings.backend.model
+    with cli.busy("Fitting …"):
+        conversation = Conversation(
+            model=loaded.models.get(model or chosen or _MODEL),
+            budget=whole_number("budget", budget),
+            strategies=loaded.strategies(strategy),
+            target=1.0,
+        )
+        conversation.extend(messages)
+        fitted = conversation.fit()
+    return _answer(cli, fitted, dry_run=dry_run)
+
+
+def _answer(cli: Cli, fitted: "Fitted", *, dry_run: bool) -> Reply:
+    for event in fitted.report.events:
+        cli.event(event)
+    report = _report(fitted.report)
+    text = partial(_summary, fitted.report)
+    if dry_run:
+        return Reply({"report": report}, text)
+    cli.tell(text)
+    return Reply({"messages": fitted.messages, "report": report}, array_text(fitted.messages))
+
+
+def _report(report: "FitReport") -> dict[str, Any]:
+    """The report as JSON values; messages are named by their place in the input."""
+    operations = []
+    for operation in report.operations:
+        values = to_json(operation)
+        values["messages"] = _places(values.pop("message_ids"))
+        operations.append(values)
+    return {**to_json(report), "operations": operations}
+
+
+def _summary(report: "FitReport") -> "RenderableType":
+    from rich.console import Group
+
+    head = f"{report.tokens_before:,} → {report.tokens_after:,} tokens of {report.limit:,}"
+    if not report.operations:
+        return f"{head}: it fits as it is"
+    rows = [
+        (
+            operation.kind,
+            ranges(_places(operation.message_ids)),
+            f"{operation.tokens_before:,} → {operation.tokens_after:,}",
+            operation.strategy,
+            operation.reason,
+            operation.handle,
+        )
+        for operation in report.operations
+    ]
+    headers = ("what", "messages", "tokens", "strategy", "reason", "handle")
+    return Group(head, table_of(headers, rows)())
+
+
+def _places(ids: Iterable[str]) -> list[int]:
+    """Places in the input; a stand-in for a missing result has the place of its call."""
+    return sorted({int(key[1:].partition("/")[0]) for key in ids})
+
+
+def ranges(numbers: list[int]) -> str:
+    """Ascending numbers as people write them: ``1-3, 7``."""
+    out: list[list[int]] = []
+    for number in numbers:
+        if out and out[-1][1] == number - 1:
+            out[-1][1] = number
+        else:
+            out.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in out)
+
+
+def array_text(values: Iterable[object]) -> str:
+    """A JSON array, one element per line."""
+    lines = ",\n".join(map(dumps, values))
+    return f"[\n{lines}\n]\n" if lines else "[]\n"

@@ -1,0 +1,147 @@
+"""What is said of each event, in lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never
+
+from massgen_core.events import (
+    ContextFitted,
+    Finished,
+    JournalQuarantined,
+    MessageAppended,
+    OverflowReported,
+    PlanRejected,
+    PluginFailed,
+    ReasoningBlock,
+    ReasoningDelta,
+    SessionResumed,
+    StrategyFailed,
+    TextDelta,
+    ToolCalled,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from massgen_core.events import (
+        AgentEvent,
+        BackendEvent,
+        ContextEvent,
+        Event,
+        MemoryEvent,
+        Operation,
+    )
+
+_SHORT: Final = 72
+
+
+def lines(event: Event, *, session: str = "", verbose: bool = False) -> list[str]:
+    """The lines that tell of an event; most events of a stream are not worth one.
+
+    Args:
+        event: What happened.
+        session: Where it happened, so that a line can say how to restore what left.
+        verbose: Whether to tell of everything but the text itself.
+    """
+    match event:
+        case ContextFitted() | PlanRejected() | StrategyFailed() | OverflowReported():
+            return _context(event, session)
+        case SessionResumed() | JournalQuarantined():
+            return [_memory(event)]
+        case PluginFailed():
+            return [f"plugin {event.name} of {event.dist} failed: {event.error}"]
+        case ToolStarted() | ToolFinished() | MessageAppended() | TurnFinished():
+            return _agent(event, verbose=verbose)
+        case (
+            TextDelta() | ReasoningDelta() | ReasoningBlock() | ToolCalled() | Usage() | Finished()
+        ):
+            return _backend(event) if verbose else []
+        case _:
+            assert_never(event)
+
+
+def operation_line(operation: Operation, session: str = "") -> str:
+    """What one operation of a fit did, and how to get back what left."""
+    number = len(operation.message_ids)
+    size = f"{operation.tokens_before:,} → {operation.tokens_after:,} tokens"
+    restore = f"mgc context restore {session} {operation.handle}" if session else operation.handle
+    return (
+        f"  {operation.kind} {number:,} {'message' if number == 1 else 'messages'}, {size} "
+        f"({operation.strategy}: {operation.reason}); restore: {restore}"
+    )
+
+
+def short(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text[: 4 * _SHORT].split())
+    return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
+
+
+def _context(event: ContextEvent, session: str) -> list[str]:
+    match event:
+        case ContextFitted():
+            head = (
+                f"fitted the context: {event.tokens_before:,} → {event.tokens_after:,} tokens "
+                f"of {event.limit:,}"
+            )
+            return [head, *[operation_line(one, session) for one in event.operations]]
+        case PlanRejected():
+            broken = f"it breaks invariant {event.invariant}: {event.reason}"
+            return [f"rejected a plan of {event.strategy}: {broken}"]
+        case StrategyFailed():
+            return [f"strategy {event.strategy} failed: {event.error}"]
+        case OverflowReported():
+            sizes = [f"{event.used:,} tokens"] if event.used is not None else []
+            sizes += [f"window {event.limit:,}"] if event.limit is not None else []
+            known = f" ({', '.join(sizes)})" if sizes else ""
+            return [f"the provider refused the request as too long{known}; sending less"]
+        case _:
+            assert_never(event)
+
+
+def _memory(event: MemoryEvent) -> str:
+    match event:
+        case SessionResumed():
+            number = len(event.closed_calls)
+            closed = f"; closed {number} tool calls that a crash left open" if number else ""
+            return f"resumed session {event.session_id} with {event.entries:,} entries{closed}"
+        case JournalQuarantined():
+            return (
+                f"session {event.session_id}: {event.entries:,} damaged entries from number "
+                f"{event.seq} on were set aside: {event.reason}"
+            )
+        case _:
+            assert_never(event)
+
+
+def _agent(event: AgentEvent, *, verbose: bool) -> list[str]:
+    match event:
+        case ToolStarted():
+            return [f"tool {event.call.name} {short(event.call.arguments)}"]
+        case ToolFinished():
+            outcome = "failed" if event.is_error else "answered"
+            return [f"tool {event.call.name} {outcome}: {short(event.text)}"]
+        case MessageAppended():
+            size = f"{event.tokens:,} tokens"
+            return [f"entry {event.seq}: {event.message.role}, {size}"] if verbose else []
+        case TurnFinished():
+            calls = "model call" if event.steps == 1 else "model calls"
+            return [f"finished after {event.steps} {calls}"] if verbose else []
+        case _:
+            assert_never(event)
+
+
+def _backend(event: BackendEvent) -> list[str]:
+    match event:
+        case ToolCalled():
+            return [f"the model calls {event.call.name} {short(event.call.arguments)}"]
+        case Usage():
+            return [f"used {event.prompt:,} prompt and {event.completion:,} answer tokens"]
+        case Finished():
+            return [f"the answer ended: {event.reason}"]
+        case TextDelta() | ReasoningDelta() | ReasoningBlock():
+            return []
+        case _:
+            assert_never(event)

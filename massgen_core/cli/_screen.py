@@ -1,0 +1,143 @@
+"""Writing to standard output and standard error: data there, words for people here."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TextIO
+
+    from rich.console import Console, RenderableType
+    from rich.status import Status
+    from rich.table import Table
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_WIDE: Final = 10_000
+"""Columns off a terminal: nothing is cut or wrapped for a program or a file."""
+
+_PATIENCE: Final = 0.7
+"""Seconds before a spinner appears; what is faster needs none."""
+
+
+def plain(text: str) -> str:
+    """The text without what could steer a terminal; line ends and tabs stay."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def no_color() -> bool:
+    """Whether the user wants no colours (https://no-color.org) or the terminal has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def console(stream: TextIO) -> Console:
+    """A console on the stream: styles on a terminal that wants them, plain wide text elsewhere."""
+    from rich.console import Console  # noqa: PLC0415 - 20 ms
+
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else _WIDE,
+        color_system=None if no_color() or not stream.isatty() else "auto",
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=not stream.isatty(),
+    )
+
+
+def write(text: str) -> None:
+    """Puts text on standard output as it is, at once."""
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:  # a terminal or locale that cannot show it
+        encoding = sys.stdout.encoding or "ascii"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def show(thing: RenderableType, *, error: bool = False) -> None:
+    """Puts a table or the like on standard output, or on standard error."""
+    stream = sys.stderr if error else sys.stdout
+    console(stream).print(thing)
+    stream.flush()
+
+
+def note(text: str, *, style: str = "") -> None:
+    """Puts one line for people on standard error."""
+    if not sys.stderr.isatty() or no_color():
+        print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+    else:
+        console(sys.stderr).print(plain(text), style=style, soft_wrap=True)
+
+
+def table_of(
+    headers: Sequence[str], rows: Iterable[Sequence[object]]
+) -> Callable[[], RenderableType]:
+    """Makes a table without lines, numbers to the right, once it is shown."""
+    return partial(_table, headers, rows)
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - 20 ms
+
+    cells = [list(row) for row in rows]
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, header in enumerate(headers):
+        numbers = bool(cells) and all(isinstance(row[index], int) for row in cells)
+        grid.add_column(
+            header, justify="right" if numbers else "left", header_style="bold", overflow="fold"
+        )
+    for row in cells:
+        grid.add_row(*[_cell(value) for value in row])
+    return grid
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else plain(str(value)).replace("\n", " ")
+
+
+@contextmanager
+def spinner(words: str) -> Iterator[None]:
+    """Turns on standard error while the block runs, if that takes long and is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    waiting = _Waiting(words)
+    timer = threading.Timer(_PATIENCE, waiting.begin)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        waiting.end()
+
+
+class _Waiting:
+    """A spinner that begins on another thread, and never after its end."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+        self._lock = threading.Lock()
+        self._ended = False
+        self._status: Status | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._ended:
+                self._status = console(sys.stderr).status(self._words)
+                self._status.start()
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            if self._status is not None:
+                self._status.stop()

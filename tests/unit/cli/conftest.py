@@ -1,0 +1,64 @@
+"""`mgc` in this process, in an empty folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from massgen_core.cli import main
+
+STORY = [
+    {"role": "system", "content": "Answer in one sentence."},
+    *(
+        {"role": role, "content": f"{role} says {number}: " + "it was a dark night. " * 10}
+        for number in range(30)
+        for role in ("user", "assistant")
+    ),
+    {"role": "user", "content": "How was the night?"},
+]
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def envelope(self):
+        assert 1 == self.out.count("\n"), self.out
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def mgc(folder, capfd, monkeypatch):
+    def run(*words, stdin=""):
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+        code = main([str(word) for word in words])
+        return Done(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def messages():
+    return [message.copy() for message in STORY]
+
+
+@pytest.fixture
+def story(folder, messages):
+    path = folder / "story.json"
+    path.write_text(json.dumps(messages), "utf-8")
+    return path
