@@ -112,17 +112,24 @@ class Agent:
             InvalidRequest: The agent has tools and the model cannot be given any.
             ContextOverflowError: What must be sent does not fit the window, whatever is cut.
             BackendError: The provider failed; a `ContextOverflow` only after three smaller retries.
+            AgentError: A turn of this agent on this session has not ended.
             TooManySteps: The model called tools in each of `max_steps` answers.
         """
         caps = await self._caps()
         first = session not in self._conversations
         conversation = self._conversation(session)
-        for opening in (session.quarantined, session.resumed) if first else ():
-            if opening is not None:
-                yield opening
-        for event in await conversation.begin(input):
-            yield event
-        turn = Turn(
+        with conversation.alone():
+            for opening in (session.quarantined, session.resumed) if first else ():
+                if opening is not None:
+                    yield opening
+            for event in await conversation.begin(input):
+                yield event
+            async with aclosing(self._turn(conversation, caps).run()) as events:
+                async for event in events:
+                    yield event
+
+    def _turn(self, conversation: Conversation, caps: Caps) -> Turn:
+        return Turn(
             self.backend,
             conversation,
             self.model,
@@ -131,9 +138,6 @@ class Agent:
             self._budget(caps),
             self.max_steps,
         )
-        async with aclosing(turn.run()) as events:
-            async for event in events:
-                yield event
 
     async def _caps(self) -> Caps:
         caps = await self.backend.caps(self.model)
@@ -163,6 +167,7 @@ class Agent:
         specs = [tool.spec for tool in self._tools.values()]
         return Budget(
             window=window,
+            longest_prompt=self.info.max_input,
             reserve=self._reserve or max(1, min(longest, window // 4)),
             safety=self._safety,
             instructions=sum(count(message).tokens for message in self._head),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
 from massgen_core.context import ContextWindow, fit_to_json, view_from_json
-from massgen_core.errors import InvalidArgument, SessionConflict
+from massgen_core.errors import AgentError, InvalidArgument, SessionConflict
 from massgen_core.events import MessageAppended
 from massgen_core.messages import message_from_json, message_to_json, tool, user
 from massgen_core.sessions import NewEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from massgen_core.agents._answer import Answer
     from massgen_core.agents._journal import Source
@@ -59,6 +60,7 @@ class Conversation:
         self._source = source
         self._partial: Message | None = None
         self._seq = 0
+        self._busy = False
         self._replay(session.entries)
 
     @property
@@ -76,6 +78,24 @@ class Conversation:
             return []
         last = self.window.history[-1]
         return [call for call in last.messages[0].calls if call.id in last.open]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other turns away while one runs.
+
+        Raises:
+            AgentError: One runs already.
+        """
+        if self._busy:
+            raise AgentError(
+                f"a turn of {self._source.agent!r} runs on session {self._session.id!r} already",
+                hint="Read its events to the end, or close it, before the next turn.",
+            )
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
     async def begin(self, said: str | Message | None) -> list[Event]:
         """Makes the journal ready for a request: the new user message, if any, is its last."""

@@ -40,13 +40,15 @@ class Budget:
 
     Attributes:
         window: Prompt and answer together.
-        reserve: Kept free for the answer; also the longest answer asked for.
+        longest_prompt: What the provider takes as a prompt at most; 0 if only the window limits it.
+        reserve: Kept free for the answer, though never more than half of the window.
         safety: Share of the window kept free besides.
         instructions: Counted size of the system message.
         tools: Counted size of the tools.
     """
 
     window: int
+    longest_prompt: int
     reserve: int
     safety: float
     instructions: int
@@ -57,14 +59,21 @@ class Budget:
         """Counted tokens that are in every request."""
         return self.instructions + self.tools
 
+    def answer(self, conversation: Conversation) -> int:
+        """Tokens the answer may have."""
+        return min(self.reserve, self._window(conversation) // 2)
+
     def room(self, conversation: Conversation) -> int:
         """Counted tokens the view may have.
 
         Raises:
             ContextOverflowError: Nothing is left for it.
         """
-        window = min(self.window, conversation.limit or self.window)
-        usable = window - min(self.reserve, window // 2) - math.ceil(self.safety * window)
+        window = self._window(conversation)
+        usable = window - self.answer(conversation)
+        if self.longest_prompt:
+            usable = min(usable, self.longest_prompt)
+        usable -= math.ceil(self.safety * window)
         room = conversation.calibration.budget(usable) - self.fixed
         if conversation.ceiling is not None:
             room = min(room, conversation.ceiling)
@@ -82,6 +91,9 @@ class Budget:
             hint="Shorten the instructions, give the agent fewer tools, lower "
             "context.output_reserve, or choose a model with a larger window.",
         )
+
+    def _window(self, conversation: Conversation) -> int:
+        return min(self.window, conversation.limit or self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +204,7 @@ class Turn:
         finally:
             if answer.finished is None:
                 await self.conversation.broke_off(answer)
-        if _window_was_full(answer, self.budget.reserve):
+        if _window_was_full(answer, request.max_output):
             used = answer.usage.prompt if answer.usage else None
             raise ContextOverflow(
                 "the window was full before the answer began", used=used, backend=self.backend.name
@@ -203,7 +215,7 @@ class Turn:
             self.model,
             (*self.head, *self.conversation.window.view.messages),
             tools=tuple([tool.spec for tool in self.tools.values()]),
-            max_output=self.budget.reserve,
+            max_output=self.budget.answer(self.conversation),
         )
 
     async def _use(self, calls: list[ToolCall]) -> AsyncGenerator[Event, None]:
@@ -233,8 +245,8 @@ class Turn:
         return ToolResult(call.id, (Text(text),), call.name, is_error=True)
 
 
-def _window_was_full(answer: Answer, most: int) -> bool:
+def _window_was_full(answer: Answer, most: int | None) -> bool:
     """Whether the answer was cut by the window, not by `most`, before a word of it came."""
     if answer.finished is None or answer.finished.reason != "length" or not answer.empty:
         return False
-    return answer.usage is None or answer.usage.completion < most
+    return answer.usage is None or most is None or answer.usage.completion < most

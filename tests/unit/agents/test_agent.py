@@ -1,10 +1,13 @@
 import asyncio
 import json
 import threading
+from contextlib import aclosing
+from itertools import repeat
 
 import pytest
 
 from massgen_core.errors import (
+    AgentError,
     ContextOverflowError,
     InvalidArgument,
     InvalidRequest,
@@ -317,3 +320,30 @@ def test_appended_messages_are_told_with_their_place_and_size(talk, only):
 def test_text_arrives_piece_by_piece(talk, only):
     events = talk.run(talk.agent(ScriptedBackend(["one two three"])), "Count")
     assert ["one ", "two ", "three"] == [event.text for event in only(events, TextDelta)]
+
+
+def test_two_turns_at_once_on_one_session_are_refused(talk):
+    async def main():
+        agent = talk.agent(ScriptedBackend([Answer("one two three", delay=0.01), "Next."]))
+        async with talk.open() as store, store.create("s") as session:
+            async with aclosing(agent.run(session, "Hi")) as first:
+                await anext(first)
+                with pytest.raises(AgentError, match="already"):
+                    await anext(agent.run(session, "Hi again"))
+            return [event async for event in agent.run(session, "Now")]
+
+    assert "Next." == asyncio.run(main())[-1].text
+
+
+def test_sessions_run_side_by_side_with_one_agent(talk):
+    async def main():
+        agent = talk.agent(ScriptedBackend(repeat(lambda request: request.messages[-1].text)))
+
+        async def turn(store, name):
+            async with store.create(name) as session:
+                return [event async for event in agent.run(session, name)][-1].text
+
+        async with talk.open() as store:
+            return await asyncio.gather(*[turn(store, f"s{n}") for n in range(5)])
+
+    assert [f"s{n}" for n in range(5)] == asyncio.run(main())

@@ -3,10 +3,11 @@ from itertools import pairwise
 
 import pytest
 
+from massgen_core.agents import Agent
 from massgen_core.errors import ContextOverflow
 from massgen_core.events import ContextFitted, OverflowReported, Usage
 from massgen_core.testing import Answer, ScriptedBackend
-from massgen_core.tokens import estimating_counter
+from massgen_core.tokens import ModelInfo, estimating_counter
 
 
 class Heavier:
@@ -93,6 +94,28 @@ def test_after_three_smaller_retries_the_error_reaches_the_caller(talk):
     counted = [body["counted"] for body in usages if body.get("refused")]
     assert 3 == len(counted)
     assert all(after < before * 0.85 for before, after in pairwise(counted))
+
+
+def test_a_provider_that_limits_the_prompt_further_is_respected(talk):
+    backend = ScriptedBackend(["ok"] * 8)
+    info = ModelInfo("scripted", "test", window=8192, max_output=8192, max_input=400)
+    agent = Agent(backend, model="scripted", info=info)
+    talk.run(agent, *[f"{n}: " + "word " * 120 for n in range(8)])
+    counter = estimating_counter()
+    sizes = [sum(counter.count(m).tokens for m in r.messages) for r in backend.requests]
+    assert max(sizes) <= 400
+
+
+def test_the_answer_asked_for_leaves_room_in_a_learned_window(talk):
+    backend = ScriptedBackend(["ok"] * 4, window=512)
+
+    async def caps(model):
+        return await ScriptedBackend(window=8192).caps(model)
+
+    backend.caps = caps
+    talk.run(talk.agent(backend), *[f"{n}: " + "word " * 600 for n in range(4)])
+    assert backend.refused
+    assert [2048, 256] == [backend.requests[0].max_output, backend.requests[-1].max_output]
 
 
 def test_an_answer_without_a_word_at_a_full_window_is_an_overflow(talk, only):
