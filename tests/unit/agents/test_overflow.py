@@ -113,7 +113,7 @@ def test_the_answer_asked_for_leaves_room_in_a_learned_window(talk):
         return await ScriptedBackend(window=8192).caps(model)
 
     backend.caps = caps
-    talk.run(talk.agent(backend), *[f"{n}: " + "word " * 600 for n in range(4)])
+    talk.run(talk.agent(backend), *[f"{n}: " + "word " * 300 for n in range(4)])
     assert backend.refused
     assert [2048, 256] == [backend.requests[0].max_output, backend.requests[-1].max_output]
 
