@@ -163,14 +163,19 @@ def _problem(
     hidden = _is_hidden(composed, path)
     shown = _without_own(path)
     what = error["msg"]
-    if hidden and error["type"] in {"value_error", "assertion_error"}:
+    own_words = error["type"] in {"value_error", "assertion_error"}
+    if hidden and own_words:
         what = "is not accepted"
     quoted = ""
-    if error["type"] != "missing":
+    if error["type"] != "missing" and not (own_words and _is_container(error["input"])):
         quoted = scrubbed(
             _quoted(error["input"], _types.at(composed, path), hidden=hidden), secrets
         )
     return invalid(shown, origin(layers, shown), scrubbed(_phrase(what), secrets), quoted)
+
+
+def _is_container(value: object) -> bool:
+    return isinstance(value, dict | list | tuple | set | BaseModel)
 
 
 def _quoted(value: Any, annotation: Any, *, hidden: bool) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _VARIABLE: Final = re.compile(r"\bMASSGEN_\w+$")
 _CLEAR_WINNER: Final = 0.1  # a guess that much better than the next stands alone
+_FOLLOWS: Final = ("should ", "is ", "and ")
 _HINT: Final = "`mgc config explain` shows where every value comes from."
 
 
@@ -92,15 +93,16 @@ def invalid(path: KeyPath, source: str, expected: str, given: str = "") -> Probl
     Args:
         path: Its key.
         source: Where it was given.
-        expected: A phrase that follows the key, e.g. ``should be a valid integer``.
+        expected: What follows the key, e.g. ``should be a valid integer``, or a sentence of its own.
         given: The value as it may be shown.
     """
     tail = f"; it is {given}" if given else ""
+    joint = " " if expected.startswith(_FOLLOWS) else ": "
     return Problem(
         kind="invalid",
         path=format_path(path),
         source=source,
-        message=f"{source}: '{format_path(path)}' {expected}{tail}",
+        message=f"{source}: '{format_path(path)}'{joint}{expected}{tail}",
         expected=expected.removeprefix("should be "),
         given=given,
     )

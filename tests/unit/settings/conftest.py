@@ -92,7 +92,7 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def classes():
     """The plugins' classes by a short name, and their lookup."""
     return SimpleNamespace(

@@ -215,7 +215,7 @@ def test_what_a_plugins_own_validators_say_is_told(project):
 
     with pytest.raises(InvalidSetting, match="'strategy.low' should not be 13; it is 13"):
         check("strategy.low=13")
-    with pytest.raises(InvalidSetting, match="'strategy' low is over high"):
+    with pytest.raises(InvalidSetting, match=r"'strategy': low is over high\n"):
         check("strategy.low=5")
 
 

@@ -176,6 +176,22 @@ def test_validators_that_repeat_a_secret_are_silenced(project, overrides):
     assert KEY not in everything_said(lambda: load_settings(**given))
 
 
+def test_a_validator_that_repeats_part_of_a_secret_is_silenced(project):
+    class Chatty(BaseModel):
+        api_key: SecretStr
+
+        @field_validator("api_key")
+        @classmethod
+        def _shape(cls, value):
+            raise ValueError(f"{value.get_secret_value()[:7]}... is no key")
+
+    given = project.arguments("backend=chatty", f"backend.api_key={KEY}")
+    given["lookup"] = lambda *_: Chatty
+    with pytest.raises(SettingsError, match="'backend.api_key' is not accepted"):
+        load_settings(**given)
+    assert KEY[:7] not in everything_said(lambda: load_settings(**given))
+
+
 @pytest.mark.parametrize(
     "text",
     [
