@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-import typer
+import docstrings
 import typer.main
+
+from massgen_core import cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +21,8 @@ HEAD = """\
 `mgc` and `python -m massgen_core` are the same program. It comes with
 `pip install "massgen-core[cli]"`.
 """
+NAMES = {int: "INT", float: "FLOAT", Path: "PATH"}
+SHARED = "Global options"
 
 
 def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -28,45 +33,86 @@ def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield from commands(child, (*path, name))
 
 
-def text(value: str | None) -> str:
-    """One paragraph, without the markup for terminals."""
-    plain = re.sub(r"\[/?[a-z ]+\]", "", inspect.cleandoc(value or "").replace("\b", ""))
-    return " ".join(plain.split()).replace("|", "\\|")
+def is_option(parameter: Any) -> bool:
+    return parameter.param_type_name == "option"
+
+
+def is_shared(parameter: Any) -> bool:
+    return getattr(parameter, "rich_help_panel", None) == SHARED
+
+
+def visible(command: Any) -> list[Any]:
+    return [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+
+
+def metavar(parameter: Any) -> str:
+    """What stands for the value of a parameter; empty for a flag."""
+    if not is_option(parameter):
+        name = parameter.metavar or parameter.name.upper()
+        name = name if parameter.nargs == 1 else f"{name}..."
+        return name if parameter.required else f"[{name}]"
+    if parameter.is_flag or parameter.count:
+        return ""
+    annotation = parameter.type_descriptor.annotation
+    choices = get_args(annotation) if get_origin(annotation) is Literal else None
+    return parameter.metavar or "|".join(map(str, choices or [NAMES.get(annotation, "TEXT")]))
 
 
 def row(parameter: Any) -> str:
-    names = [parameter.metavar or parameter.name.upper()]
-    if parameter.param_type_name == "option":
-        names = [*parameter.opts, *parameter.secondary_opts]
-    words = text(getattr(parameter, "help", None))
-    return f"| {', '.join(f'`{name}`' for name in names)} | {words}{default(parameter)} |"
+    names = [metavar(parameter)]
+    if is_option(parameter):
+        names = [f"{name} {metavar(parameter)}".strip() for name in parameter.opts]
+        names += parameter.secondary_opts
+    shown = ", ".join(f"`{name}`" for name in names).replace("|", "\\|")
+    return f"| {shown} | {text(parameter.help)}{default(parameter)} |"
 
 
 def default(parameter: Any) -> str:
     value = parameter.default
     if parameter.required:
-        return " Required."
-    if value is None or value == () or value is False or callable(value) or value == "":
+        return " Required." if is_option(parameter) else ""
+    if value in (None, False, "", (), 0) or callable(value):
         return ""
     return f" Default: `{value}`."
 
 
-def entry(name: str, command: Any) -> str:
-    usage = " ".join([name, *command.collect_usage_pieces(typer.Context(command))])
-    shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
-    lines = [f"## {name}", "", f"```text\n{usage}\n```", "", prose(command.help), ""]
-    if shown:
-        lines += ["| | |", "| --- | --- |", *map(row, shown), ""]
-    return "\n".join(lines)
+def table(parameters: list[Any]) -> list[str]:
+    return ["| | |", "| --- | --- |", *map(row, parameters), ""] if parameters else []
+
+
+def text(value: str | None) -> str:
+    """One paragraph, without the marks that only a terminal needs."""
+    return " ".join(inspect.cleandoc(value or "").replace("\b", "").split()).replace("|", "\\|")
 
 
 def prose(value: str | None) -> str:
-    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(value or ""))
-    return "\n\n".join(text(paragraph) for paragraph in paragraphs)
+    """Paragraphs; one that the terminal does not wrap is a block of text."""
+    out = []
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(value or "")):
+        kept = paragraph.startswith("\b\n")
+        out.append(f"```text\n{paragraph[2:]}\n```" if kept else text(paragraph))
+    return "\n\n".join(out)
+
+
+def usage(name: str, command: Any) -> str:
+    words = [name, "[OPTIONS]", *(metavar(p) for p in command.params if not is_option(p))]
+    if getattr(command, "commands", None):
+        words += ["COMMAND", "[ARGS]..."]
+    return f"```text\n{' '.join(words)}\n```"
+
+
+def entry(name: str, command: Any) -> str:
+    own = [p for p in visible(command) if not is_shared(p)]
+    lines = [f"## {name}", "", usage(name, command), "", prose(command.help), "", *table(own)]
+    if command.epilog:
+        lines += [prose(command.epilog), ""]
+    return "\n".join(lines)
 
 
 def page() -> str:
-    from massgen_core.cli import app
-
-    root = typer.main.get_command(app)
-    return "\n".join([HEAD, *(entry(name, command) for name, command in commands(root, ("mgc",)))])
+    root = typer.main.get_command(cli.app)
+    about = docstrings.markdown(inspect.cleandoc(cli.__doc__ or "").partition("\n\n")[2])
+    shared = ["## Every command", "", "takes these as well:", ""]
+    shared += table([p for p in visible(root) if is_shared(p)])
+    entries = [entry(name, command) for name, command in commands(root, ("mgc",))]
+    return "\n".join([HEAD, about, "", *shared, *entries])
