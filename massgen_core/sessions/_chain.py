@@ -88,7 +88,7 @@ def seal(  # noqa: PLR0913 - the columns of an entry
         id.encode("utf-8"),
         kind.encode("utf-8"),
         schema,
-        created_at + 0.0,  # SQLite does not keep the sign of -0.0
+        created_at,
         tokens,
         tokenizer.encode("utf-8"),
         body,

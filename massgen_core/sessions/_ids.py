@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +12,16 @@ from massgen_core.storage import FileLock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from massgen_core.clock import Clock
+
 # Also the name of a file (the lock), on every system; the length leaves room for a suffix.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def moment(clock: Clock) -> float:
+    """What the clock says, as a number that can be stored; 0.0 if it says none."""
+    now = clock.now()
+    return now + 0.0 if math.isfinite(now) else 0.0  # SQLite does not keep the sign of -0.0
 
 
 def checked_id(session_id: str) -> str:

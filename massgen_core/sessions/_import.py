@@ -133,7 +133,7 @@ class _Reader:
         parent = session["parent_id"]
         row = new_row(
             self._new_id or session["id"],
-            created_at=session["created_at"],
+            created_at=float(session["created_at"]),
             title=session["title"],
             meta=session["meta"],
             origin=session["origin"],
@@ -189,7 +189,7 @@ class _Reader:
                 id=data["id"],
                 kind=data["kind"],
                 schema=data["schema"],
-                created_at=data["created_at"],
+                created_at=float(data["created_at"]),
                 tokens=data["tokens"],
                 tokenizer=data["tokenizer"],
                 body=body,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -213,18 +212,17 @@ def _sealed(
     raws: list[bytes] = []
     kept: list[Entry] = []
     seq, prev = head.seq, head.hash
-    created_at = now if math.isfinite(now) else 0.0
     for new in entries:
         _check(new)
         body, payloads = encode_body(new.body)
         seq += 1
-        entry_id = uuid7(created_at)
+        entry_id = uuid7(now)
         row = seal(
             seq=seq,
             id=entry_id,
             kind=new.kind,
             schema=BODY_SCHEMA,
-            created_at=created_at,
+            created_at=now,
             tokens=new.tokens,
             tokenizer=new.tokenizer,
             body=body,
@@ -233,7 +231,7 @@ def _sealed(
         prev = row.hash
         rows.append(row)
         raws += payloads
-        kept.append(Entry(seq, entry_id, new.kind, new.body, created_at, new.tokens, new.tokenizer))
+        kept.append(Entry(seq, entry_id, new.kind, new.body, now, new.tokens, new.tokenizer))
     return rows, raws, tuple(kept)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from massgen_core.errors import SessionError
 from massgen_core.events import SessionResumed
+from massgen_core.sessions._ids import moment
 from massgen_core.sessions._journal import append
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Session:
             entries=entries,
             writer=self._writer,
             at_least=self._seq,
-            now=self._clock.now(),
+            now=moment(self._clock),
         )
         written = await self._database.write(write)
         self._seq = max(self._seq, written[-1].seq)

@@ -10,7 +10,7 @@ from massgen_core.clock import SYSTEM_CLOCK, uuid7
 from massgen_core.errors import SessionExists, StorageReadOnly
 from massgen_core.sessions import _export, _import
 from massgen_core.sessions._fork import delete, fork
-from massgen_core.sessions._ids import checked_id, lock_session
+from massgen_core.sessions._ids import checked_id, lock_session, moment
 from massgen_core.sessions._journal import read_entries
 from massgen_core.sessions._resume import claim, closing_entries, load
 from massgen_core.sessions._session import Session
@@ -188,7 +188,7 @@ class SessionStore:
         checked_id(session_id)
         new_id = checked_id(new_id or self._new_id())
         row = await self._database.write(
-            partial(fork, session_id=session_id, at=at, new_id=new_id, now=self._clock.now())
+            partial(fork, session_id=session_id, at=at, new_id=new_id, now=moment(self._clock))
         )
         return row.info()
 
@@ -303,7 +303,7 @@ class SessionStore:
     ) -> Session:
         writer = uuid7().encode()
         row = new_row(
-            session_id, created_at=self._clock.now(), title=title, meta=meta, writer=writer
+            session_id, created_at=moment(self._clock), title=title, meta=meta, writer=writer
         )
         await self._database.write(partial(_insert_new, row=row))
         return self._session(session_id, lock, writer)
@@ -324,7 +324,7 @@ class SessionStore:
                 journal=journal,
                 writer=writer,
                 closings=closings,
-                now=self._clock.now(),
+                now=moment(self._clock),
             )
         )
         session = self._session(session_id, lock, writer)
@@ -348,7 +348,7 @@ class SessionStore:
         return lock_session(self.path, checked_id(session_id))
 
     def _new_id(self) -> str:
-        return uuid7(self._clock.now())
+        return uuid7(moment(self._clock))
 
     async def _row(self, session_id: str) -> SessionRow:
         return await self._database.read(partial(get_row, session_id=checked_id(session_id)))

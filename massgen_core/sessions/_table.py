@@ -111,9 +111,9 @@ def new_row(
         parent_seq,
         _stored_title(title),
         _stored_meta(meta or {}),
-        created_at + 0.0,
+        created_at,
     )
-    head = head or Head(0, genesis(origin), 0, 0, created_at + 0.0, writer)
+    head = head or Head(0, genesis(origin), 0, 0, created_at, writer)
     return SessionRow(*fixed, field_sums(fixed), head, head.checksum())
 
 

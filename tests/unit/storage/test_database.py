@@ -357,13 +357,13 @@ asyncio.run(main())
 
 
 def test_emptying_the_log_leaves_no_deleted_text_behind(path):
-    secret = "correct-horse-battery-staple"
+    text = "correct-horse-battery-staple"
 
     async def main(db):
-        await db.write(put(secret))
+        await db.write(put(text))
         await db.write(lambda conn: conn.execute("DELETE FROM note"))
         emptied = await db.checkpoint()
-        found = [secret.encode() in file.read_bytes() for file in path.parent.glob("x.db*")]
+        found = [text.encode() in file.read_bytes() for file in path.parent.glob("x.db*")]
         return emptied, found
 
     assert run(path, main) == (True, [False, False, False])
@@ -403,7 +403,7 @@ def test_two_processes_that_create_a_file_at_once_both_succeed(path):
         "from massgen_core.storage import SCHEMA, Database, put_blobs\n"
         "async def main():\n"
         "    async with Database.open(sys.argv[1], migrations=SCHEMA) as db:\n"
-        "        await db.write(lambda conn: put_blobs(conn, sys.argv[2], [sys.argv[2].encode()]))\n"
+        "        await db.write(lambda conn: put_blobs(conn, 'x', [sys.argv[2].encode()]))\n"
         "sys.stdin.readline()\n"
         "asyncio.run(main())\n"
     )

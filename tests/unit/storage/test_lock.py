@@ -52,7 +52,7 @@ def test_a_released_lock_can_take_its_file_along(tmp_path):
 
 
 def test_a_lock_on_a_file_that_is_gone_does_not_count(tmp_path, monkeypatch):
-    """Between open and lock the holder may have removed the file; a third could hold the new one."""
+    """Between open and lock the holder may have removed the file; others would hold the new one."""
     path = tmp_path / "a.lock"
     opened, real = [], os.open
 
