@@ -93,7 +93,7 @@ def invalid(path: KeyPath, source: str, expected: str, given: str = "") -> Probl
     Args:
         path: Its key.
         source: Where it was given.
-        expected: What follows the key, e.g. ``should be a valid integer``, or a sentence of its own.
+        expected: What follows the key, e.g. ``should be a valid integer``, or a sentence.
         given: The value as it may be shown.
     """
     tail = f"; it is {given}" if given else ""
