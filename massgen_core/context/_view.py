@@ -29,12 +29,12 @@ class View:
 
     def __init__(self, groups: Iterable[Group] = ()) -> None:
         closed = list(groups)
+        self.turns = [group.messages[0].role for group in closed].count("user")
         self._last: Group | None = closed.pop() if closed else None
         self._closed = closed
         self._size = len(closed)
-        self._sums = list(accumulate((group.tokens for group in closed), initial=0))
+        self._sums = list(accumulate([group.tokens for group in closed], initial=0))
         self.tokens = self._sums[-1] + (self._last.tokens if self._last else 0)
-        self.turns = sum(group.role == "user" for group in self)
 
     def __len__(self) -> int:
         return self._size + (self._last is not None)
@@ -50,10 +50,10 @@ class View:
         return self._last
 
     def __iter__(self) -> Iterator[Group]:
-        for index in range(self._size):
-            yield self._closed[index]
+        groups = self._closed[: self._size]
         if self._last is not None:
-            yield self._last
+            groups.append(self._last)
+        return iter(groups)
 
     def __repr__(self) -> str:
         return f"View({len(self)} groups, {self.tokens} tokens)"

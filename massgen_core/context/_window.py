@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.context._engine import FitReport
-from massgen_core.context._groups import Group, answers, group_in, handle_of
+from massgen_core.context._groups import Group, answers, handle_of, opened_by
 from massgen_core.context._view import View
-from massgen_core.errors import HandleNotFound
+from massgen_core.errors import HandleNotFound, InvalidMessages
 from massgen_core.messages import message_from_json, message_to_json
 
 if TYPE_CHECKING:
@@ -48,21 +48,30 @@ class ContextWindow:
         size = self._count(message) if tokens is None else tokens
         history = self.history
         old = history[-1] if history else None
-        if message.role == "tool" and (number := self._waiting(message, old)) is not None:
-            self._answer_late(number, message, size)
-            return size
-        new = group_in(history, message, size, self._count)
-        seen = self.view.last
-        if seen is None or seen.number != new.number:
-            if seen is not None and seen.open:
-                closed = history[-2] if seen is old else seen.close(self._count)
-                self.view = self.view.with_last(closed)
-            self.view = self.view.push(new)
-        elif seen is old:
-            self.view = self.view.with_last(new)
+        if message.role != "tool":
+            self._open(opened_by(message, size, len(history)), old)
+        elif old is None or not answers(old, message):
+            self._answer_late(message, size)
         else:
-            self.view = self.view.with_last(seen.answer(message, size))
+            history[-1] = new = old.answer(message, size)
+            seen = self.view.last
+            if seen is old:
+                self.view = self.view.with_last(new)
+            elif seen is not None and seen.number == new.number:
+                self.view = self.view.with_last(seen.answer(message, size))
         return size
+
+    def _open(self, group: Group, old: Group | None) -> None:
+        """Begins a group; calls of the one before that have no result get a stand-in."""
+        if old is not None and old.open:
+            closed = self.history[-1] = old.close(self._count)
+            seen = self.view.last
+            if seen is old:
+                self.view = self.view.with_last(closed)
+            elif seen is not None and seen.number == old.number:
+                self.view = self.view.with_last(seen.close(self._count))
+        self.history.append(group)
+        self.view = self.view.push(group)
 
     def _count(self, message: Message) -> int:
         return self.engine.counter.count(message).tokens
@@ -103,23 +112,30 @@ class ContextWindow:
         self.operations.extend(fit.report.operations)
         return fit.report
 
-    def _waiting(self, message: Message, newest: Group | None) -> int | None:
-        """Number of an earlier group that `message` answers late; None if it is not late."""
-        if newest is None or answers(newest, message) or len(message.results) != 1:
+    def _answer_late(self, message: Message, size: int) -> None:
+        """The result takes the place of the stand-in its call was closed with."""
+        number = self._waiting_for(message)
+        if number is None:
+            ids = ", ".join(repr(result.call_id) for result in message.results) or "(empty)"
+            raise InvalidMessages(
+                f"tool result {ids} answers no open call",
+                hint="A tool message follows the assistant message that holds its call, once each.",
+            )
+        self.history[number] = _answered(self.history[number], message, size)
+        self.view = View(
+            _answered(group, message, size) if group.number == number else group
+            for group in self.view
+        )
+
+    def _waiting_for(self, message: Message) -> int | None:
+        """Number of the group whose call still waits for this one result."""
+        if len(message.results) != 1:
             return None
         call_id = message.results[0].call_id
         for group in reversed(self.history):
             if any(call.id == call_id for call in group.messages[0].calls):
                 return None if _stand_in(group, call_id) is None else group.number
         return None
-
-    def _answer_late(self, number: int, message: Message, size: int) -> None:
-        """The result takes the place of the stand-in the call was closed with."""
-        self.history[number] = _answered(self.history[number], message, size)
-        self.view = View(
-            _answered(group, message, size) if group.number == number else group
-            for group in self.view
-        )
 
 
 def _stand_in(group: Group, call_id: str) -> int | None:
@@ -135,7 +151,7 @@ def _answered(group: Group, message: Message, size: int) -> Group:
         return group
     messages = (*group.messages[:place], message, *group.messages[place + 1 :])
     counts = (*group.counts[:place], size, *group.counts[place + 1 :])
-    return replace(group, messages=messages, counts=counts, tokens=sum(counts))
+    return group._replace(messages=messages, counts=counts, tokens=sum(counts))
 
 
 def fit_to_json(view: View, report: FitReport) -> dict[str, JSONValue]:

@@ -69,7 +69,7 @@ def from_openai(
         role = _ROLES[wire_role]
     except (KeyError, TypeError) as exc:
         raise _invalid(data, index) from exc
-    extra: dict[str, JSONValue] = {key: data[key] for key in data.keys() - _OWN}
+    extra: dict[str, JSONValue] = {key: data[key] for key in data if key not in _OWN}
     if wire_role != role:
         extra["role"] = wire_role
     parts = _parts(data, extra, index)

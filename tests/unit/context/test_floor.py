@@ -15,7 +15,9 @@ class ClipsAll:
     name = "clips_all"
 
     def plan(self, view, goal, ctx):
-        groups = tuple(g.number for g in view if g.number not in ctx.protected)
+        groups = tuple(
+            g.number for g in view if g.number not in ctx.protected and max(g.counts) > 400
+        )
         return Plan((Clip(groups, 40, "test"),)) if groups else None
 
 

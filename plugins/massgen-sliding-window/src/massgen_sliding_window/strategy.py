@@ -24,7 +24,7 @@ class SlidingWindow:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pin = re.compile("|".join(f"(?:{p})" for p in settings.pin)) if settings.pin else None
+        self._pins = [re.compile(pattern) for pattern in settings.pin]
 
     def due(self, view: View) -> bool:
         """Whether a limit of the settings is passed, though the model's window is not."""
@@ -37,7 +37,9 @@ class SlidingWindow:
         own = self._settings.max_tokens
         if own and view.tokens > own:
             room, limit = min(room, int(own * goal.target)), min(limit, own)
-        movable = [group for group in ctx.droppable(view) if not self._pinned(group)]
+        movable = ctx.droppable(view)
+        if self._pins:
+            movable = [group for group in movable if not self._pinned(group)]
         excess = view.tokens - room
         operations: list[PlanOperation] = []
         fixed = view.tokens - sum(group.tokens for group in movable)
@@ -51,7 +53,8 @@ class SlidingWindow:
         return Plan(tuple(operations)) if operations else None
 
     def _pinned(self, group: Group) -> bool:
-        return self._pin is not None and self._pin.search(group.text) is not None
+        text = group.text
+        return any(pin.search(text) for pin in self._pins)
 
     def _leaving(self, view: View, movable: list[Group], excess: int) -> tuple[int, ...]:
         oldest = self._oldest_turn(view)

@@ -1,0 +1,139 @@
+"""The agent loop: append one message, fit, for conversations of 1k, 10k and 100k messages.
+
+The floor is tokenising the texts of the same new messages with tiktoken; the peer is LangChain's
+`trim_messages` with the same tokenizer, which starts over at each turn. Ours and the floor alternate in
+blocks of turns, and the fastest block of each counts, so that other work on the machine cancels out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.utils import trim_messages
+from traffic import agent_traffic, texts
+
+from massgen_core import Conversation
+from massgen_core.tokens import encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ENCODE = encoding("o200k_base").encode_ordinary
+BLOCK, BLOCKS, PEER_TURNS = 250, 8, 3
+CASES = [(1_000, 8_000), (10_000, 8_000), (100_000, 8_000), (10_000, 128_000), (100_000, 128_000)]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def ours(size: int, budget: int, traffic: list[dict[str, Any]]) -> tuple[float, float]:
+    """CPU seconds per turn of append and fit, and of tokenising the new message."""
+    chat = Conversation(budget=budget)
+    chat.extend(traffic[:size])
+    chat.fit()
+    new = traffic[size:]
+    turns, floors = [], []
+    for start in range(0, BLOCK * BLOCKS, BLOCK):
+        block = new[start : start + BLOCK]
+        floors.append(seconds(lambda block=block: [ENCODE(t) for m in block for t in texts(m)]))
+        turns.append(seconds(lambda block=block: [step(chat, message) for message in block]))
+    return min(turns) / BLOCK, min(floors) / BLOCK
+
+
+def step(chat: Conversation, message: dict[str, Any]) -> None:
+    chat.append(message)
+    chat.fit()
+
+
+def peer(size: int, budget: int, traffic: list[dict[str, Any]]) -> float:
+    """CPU seconds per turn of `trim_messages` over the whole list, as its documentation has it."""
+    messages = [to_langchain(message) for message in traffic[: size + PEER_TURNS]]
+
+    def turn(end: int) -> object:
+        return trim_messages(
+            messages[:end],
+            max_tokens=budget,
+            token_counter=count,
+            strategy="last",
+            include_system=True,
+            start_on=("human", "ai"),
+        )
+
+    return min(seconds(lambda end=end: turn(end)) for end in range(size, size + PEER_TURNS))
+
+
+def count(messages: list[BaseMessage]) -> int:
+    return sum(3 + sum(len(ENCODE(text)) for text in langchain_texts(m)) for m in messages)
+
+
+def langchain_texts(message: BaseMessage) -> Iterator[str]:
+    yield str(message.content)
+    for call in getattr(message, "tool_calls", ()):
+        yield from (call["name"], json.dumps(call["args"]))
+
+
+def to_langchain(message: dict[str, Any]) -> BaseMessage:
+    content = message["content"]
+    match message["role"]:
+        case "system":
+            return SystemMessage(content)
+        case "user":
+            return HumanMessage(content)
+        case "tool":
+            return ToolMessage(content, tool_call_id=message["tool_call_id"])
+    calls = [
+        {
+            "id": c["id"],
+            "name": c["function"]["name"],
+            "args": json.loads(c["function"]["arguments"]),
+        }
+        for c in message.get("tool_calls", ())
+    ]
+    return AIMessage(content, tool_calls=calls)
+
+
+def micro(value: float) -> str:
+    return f"{value * 1e6:,.0f} µs"
+
+
+def main() -> None:
+    traffic = agent_traffic(max(size for size, _ in CASES) + BLOCK * BLOCKS + 1)
+    rows = []
+    for size, budget in CASES:
+        turn, floor = ours(size, budget, traffic)
+        other = peer(size, budget, traffic) if size <= 10_000 else None  # noqa: PLR2004 - minutes
+        rows.append(
+            [
+                f"{size:,}",
+                f"{budget:,}",
+                micro(turn),
+                micro(floor),
+                f"{turn / floor:.2f}",
+                micro(other) if other else "–",
+                f"{other / turn:,.0f} ×" if other else "–",
+            ]
+        )
+    table = {
+        "title": "Append one message, fit",
+        "note": "CPU time per turn. Floor: tokenising the new message. Ratio: ours to the floor. "
+        "Peer: LangChain trim_messages over the same messages with the same tokenizer.",
+        "columns": ["messages", "budget", "ours", "floor", "ratio", "trim_messages", "faster by"],
+        "rows": rows,
+    }
+    if "--json" in sys.argv:
+        print(json.dumps(table))
+    else:
+        for row in itertools.chain([table["columns"]], rows):
+            print("".join(f"{cell!s:>16}" for cell in row))
+
+
+if __name__ == "__main__":
+    main()
