@@ -1,6 +1,5 @@
-from massgen_local import LocalBackend, LocalSettings
-
 from massgen_core.testing import BackendSuite, PackagingSuite
+from massgen_local import LocalBackend, LocalSettings
 
 
 class TestLocal(BackendSuite):

@@ -8,8 +8,6 @@ from contextlib import aclosing
 
 import httpx
 import pytest
-from massgen_local import LocalBackend, LocalSettings, _weights
-from massgen_local._errors import server_error
 from pydantic import ValidationError
 
 from massgen_core.agents import Agent
@@ -29,6 +27,8 @@ from massgen_core.messages import assistant, system, user
 from massgen_core.plugin import PluginContext, PluginHost
 from massgen_core.sessions import SessionStore
 from massgen_core.tokens import ModelCatalogue
+from massgen_local import LocalBackend, LocalSettings, _weights
+from massgen_local._errors import server_error
 
 MODEL = "SmolLM2-135M-Instruct"
 

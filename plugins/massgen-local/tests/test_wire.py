@@ -2,8 +2,6 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from massgen_local._sse import EventDecoder
-from massgen_local._wire import to_wire
 
 from massgen_core.messages import (
     File,
@@ -19,6 +17,8 @@ from massgen_core.messages import (
     tool,
     user,
 )
+from massgen_local._sse import EventDecoder
+from massgen_local._wire import to_wire
 
 
 def _said(*messages):
