@@ -1,7 +1,6 @@
+from massgen_core.testing import PackagingSuite, StrategySuite
 from massgen_sliding_window.settings import Settings
 from massgen_sliding_window.strategy import SlidingWindow
-
-from massgen_core.testing import PackagingSuite, StrategySuite
 
 
 class TestStrategy(StrategySuite):

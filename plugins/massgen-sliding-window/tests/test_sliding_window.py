@@ -1,13 +1,13 @@
 """What its settings do; the conformance suite covers the rest."""
 
 import pytest
-from massgen_sliding_window.settings import Settings
-from massgen_sliding_window.strategy import SlidingWindow
 from pydantic import ValidationError
 
 from massgen_core.context import ContextEngine, ContextWindow
 from massgen_core.messages import ToolCall, assistant, system, tool, user
 from massgen_core.tokens import ModelCatalogue, counter_for
+from massgen_sliding_window.settings import Settings
+from massgen_sliding_window.strategy import SlidingWindow
 
 COUNTER = counter_for(ModelCatalogue.shipped().get("gpt-4o"))
 
