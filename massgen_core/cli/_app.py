@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massgen_core.cli import _context, _plugins
+from massgen_core.cli import _config, _context, _doctor, _models, _plugins, _run, _sessions
 from massgen_core.cli._codes import MEANINGS
 from massgen_core.cli._command import shaped, take_options
 from massgen_core.cli._fence import guarded
@@ -52,5 +52,10 @@ app.callback(
     invoke_without_command=True,
     no_args_is_help=True,
 )(shaped(_root, [_VERSION]))
+_run.add_to(app)
+app.add_typer(_sessions.app, name="session")
 app.add_typer(_context.app, name="context")
 app.add_typer(_plugins.app, name="plugins")
+app.add_typer(_config.app, name="config")
+app.add_typer(_models.app, name="models")
+_doctor.add_to(app)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from massgen_core.cli._command import command
+from massgen_core.cli._events import short
 from massgen_core.cli._input import read_messages, whole_number
+from massgen_core.cli._options import DatabasePath, SessionArgument
 from massgen_core.cli._reply import Reply, dumps, to_json
 from massgen_core.cli._screen import table_of
+from massgen_core.cli._sessions import with_store
 from massgen_core.cli._state import Cli
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from massgen_core.context import FitReport
     from massgen_core.conversation import Fitted
+    from massgen_core.messages import Message
 
 app = typer.Typer(help="Fit a transcript; see what a session's fits did.", no_args_is_help=True)
 
@@ -103,6 +107,61 @@ def _summary(report: "FitReport") -> "RenderableType":
     ]
     headers = ("what", "messages", "tokens", "strategy", "reason", "handle")
     return Group(head, table_of(headers, rows)())
+
+
+@command(app, "explain")
+def explain(cli: Cli, session: SessionArgument, path: DatabasePath = None) -> Reply:
+    """What the model sees of a session: each group of messages, and why others left.
+
+    A group is a user message, a system message, or an answer with the results of its tool calls.
+    """
+    from massgen_core.cli._history import fates
+
+    entries = with_store(cli, path, lambda store: store.read(session))
+    found = fates(entries)
+    rows = [
+        (
+            fate.number,
+            fate.role,
+            fate.tokens,
+            fate.tokens_in_view,
+            fate.fate,
+            fate.strategy,
+            fate.reason,
+            fate.handle,
+            short(fate.text),
+        )
+        for fate in found
+    ]
+    seen = sum(fate.tokens_in_view for fate in found)
+    cli.note(f"{seen:,} of {sum(fate.tokens for fate in found):,} tokens are in view")
+    headers = ("group", "role", "tokens", "in view", "fate", "strategy", "reason", "handle", "text")
+    return Reply(found, table_of(headers, rows))
+
+
+@command(app, "restore")
+def restore(
+    cli: Cli,
+    session: SessionArgument,
+    handle: Annotated[str, typer.Argument(help="As markers, reports and `explain` name it.")],
+    text: Annotated[bool, typer.Option("--text", help="Only the text, byte by byte.")] = False,
+    path: DatabasePath = None,
+) -> Reply:
+    """Gives back what a fit took out of the view: the untouched messages, as they were said."""
+    from massgen_core.cli._history import window_of
+    from massgen_core.messages import message_to_json
+
+    entries = with_store(cli, path, lambda store: store.read(session))
+    messages = window_of(entries).restore(handle)
+    data = {"handle": handle, "messages": messages}
+    if text:
+        return Reply(data, "".join(map(all_text, messages)))
+    return Reply(data, array_text(map(message_to_json, messages)))
+
+
+def all_text(message: "Message") -> str:
+    """The text of a message and of the results in it."""
+    return message.text + "".join(result.text for result in message.results)
 
 
 def _places(ids: Iterable[str]) -> list[int]:

@@ -34,20 +34,21 @@ if TYPE_CHECKING:
         Operation,
     )
 
+HANDLE: Final = "HANDLE"
 _SHORT: Final = 72
 
 
-def lines(event: Event, *, session: str = "", verbose: bool = False) -> list[str]:
+def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list[str]:
     """The lines that tell of an event; most events of a stream are not worth one.
 
     Args:
         event: What happened.
-        session: Where it happened, so that a line can say how to restore what left.
+        restore: The command that gives back what left, with `HANDLE` in it.
         verbose: Whether to tell of everything but the text itself.
     """
     match event:
         case ContextFitted() | PlanRejected() | StrategyFailed() | OverflowReported():
-            return _context(event, session)
+            return _context(event, restore)
         case SessionResumed() | JournalQuarantined():
             return [_memory(event)]
         case PluginFailed():
@@ -62,14 +63,13 @@ def lines(event: Event, *, session: str = "", verbose: bool = False) -> list[str
             assert_never(event)
 
 
-def operation_line(operation: Operation, session: str = "") -> str:
+def operation_line(operation: Operation, restore: str = HANDLE) -> str:
     """What one operation of a fit did, and how to get back what left."""
     number = len(operation.message_ids)
     size = f"{operation.tokens_before:,} → {operation.tokens_after:,} tokens"
-    restore = f"mgc context restore {session} {operation.handle}" if session else operation.handle
     return (
         f"  {operation.kind} {number:,} {'message' if number == 1 else 'messages'}, {size} "
-        f"({operation.strategy}: {operation.reason}); restore: {restore}"
+        f"({operation.strategy}: {operation.reason}); restore: {restore.replace(HANDLE, operation.handle)}"
     )
 
 
@@ -79,14 +79,14 @@ def short(text: str) -> str:
     return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
 
 
-def _context(event: ContextEvent, session: str) -> list[str]:
+def _context(event: ContextEvent, restore: str) -> list[str]:
     match event:
         case ContextFitted():
             head = (
                 f"fitted the context: {event.tokens_before:,} → {event.tokens_after:,} tokens "
                 f"of {event.limit:,}"
             )
-            return [head, *[operation_line(one, session) for one in event.operations]]
+            return [head, *[operation_line(one, restore) for one in event.operations]]
         case PlanRejected():
             broken = f"it breaks invariant {event.invariant}: {event.reason}"
             return [f"rejected a plan of {event.strategy}: {broken}"]

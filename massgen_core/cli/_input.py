@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from massgen_core.errors import InvalidArgument, InvalidMessages
+import typer
+
+from massgen_core.errors import InvalidArgument, InvalidMessages, MassgenError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 STDIN: Final = "-"
@@ -64,6 +68,42 @@ def read_messages(file: Path) -> list[Any]:
             hint=_FORMAT,
         )
     return value
+
+
+@contextmanager
+def read_lines(file: Path) -> Iterator[Iterator[str]]:
+    """The lines of a file, or of standard input for ``-``, read as they are asked for.
+
+    Raises:
+        InvalidArgument: It cannot be read, or is no UTF-8 text.
+    """
+    try:
+        if str(file) == STDIN:
+            yield iter(sys.stdin)
+        else:
+            with file.open(encoding="utf-8") as stream:
+                yield iter(stream)
+    except UnicodeDecodeError as exc:
+        raise InvalidArgument(f"{named(file)} is no UTF-8 text") from exc
+    except OSError as exc:
+        raise InvalidArgument(f"{named(file)} cannot be read: {exc.strerror}") from exc
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Returns if the user agrees; off a terminal nobody is asked.
+
+    Raises:
+        InvalidArgument: Nobody can be asked.
+        MassgenError: The user does not agree.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidArgument(
+            f"{question} Nobody can be asked here", hint="Add --yes to do it without asking."
+        )
+    if not typer.confirm(question, err=True):
+        raise MassgenError("nothing was done: not confirmed")
 
 
 def whole_number(name: str, text: str) -> int:

@@ -18,6 +18,7 @@ DatabasePath = Annotated[
         "(.massgen/massgen.db).",
     ),
 ]
+SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Id of the session.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 import threading
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -53,25 +55,34 @@ def console(stream: TextIO) -> Console:
 
 def write(text: str) -> None:
     """Puts text on standard output as it is, at once."""
-    try:
-        sys.stdout.write(text)
-    except UnicodeEncodeError:  # a terminal or locale that cannot show it
-        encoding = sys.stdout.encoding or "ascii"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    _put(sys.stdout, text)
 
 
 def show(thing: RenderableType, *, error: bool = False) -> None:
     """Puts a table or the like on standard output, or on standard error."""
     stream = sys.stderr if error else sys.stdout
-    console(stream).print(thing)
+    if stream.isatty():
+        console(stream).print(thing)
+        return
+    buffer = io.StringIO()
+    console(buffer).print(thing)
+    lines = buffer.getvalue().splitlines()
+    _put(stream, "".join(f"{line.rstrip()}\n" for line in lines))
+
+
+def _put(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:  # a terminal or locale that cannot show it
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 
 
 def note(text: str, *, style: str = "") -> None:
     """Puts one line for people on standard error."""
     if not sys.stderr.isatty() or no_color():
-        print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+        _put(sys.stderr, f"{plain(text)}\n")
     else:
         console(sys.stderr).print(plain(text), style=style, soft_wrap=True)
 
@@ -81,6 +92,11 @@ def table_of(
 ) -> Callable[[], RenderableType]:
     """Makes a table without lines, numbers to the right, once it is shown."""
     return partial(_table, headers, rows)
+
+
+def moment(seconds: float) -> str:
+    """A point in time, as the clock on the wall here says it."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

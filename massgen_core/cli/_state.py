@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.cli import _screen
-from massgen_core.cli._events import lines
+from massgen_core.cli._events import HANDLE, lines
 from massgen_core.cli._reply import Reply, envelope, error_to_json
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Cli:
         command: The command's name in full, e.g. ``session list``.
         events: What happened, for the envelope; None until something is recorded.
         advice: What to say after Ctrl-C.
+        restore: The command that gives back what a fit took out, with `HANDLE` in it.
     """
 
     def __init__(self, options: Options) -> None:
@@ -67,6 +68,7 @@ class Cli:
         self.command = ""
         self.events: list[Event] | None = None
         self.advice = ""
+        self.restore = HANDLE
 
     def app(self, path: Path | None = None) -> App:
         """The app of the settings; logging is set up as they say.
@@ -114,12 +116,18 @@ class Cli:
         if self.options.verbosity >= 0:
             _screen.show(thing(), error=True)
 
-    def event(self, event: Event, session: str = "") -> None:
-        """Tells people of an event in a session, and keeps it for the envelope."""
+    def event(self, event: Event) -> None:
+        """Tells people of an event, and keeps it for the envelope."""
         if self.events is not None and not event.kind.endswith("_delta"):
             self.events.append(event)
-        for line in lines(event, session=session, verbose=self.options.verbosity > 0):
+        for line in lines(event, restore=self.restore, verbose=self.options.verbosity > 0):
             self.note(line)
+
+    def speaks(self, event: Event) -> bool:
+        """Whether people are told of the event."""
+        return (
+            bool(lines(event, verbose=self.options.verbosity > 0)) and self.options.verbosity >= 0
+        )
 
     def busy(self, words: str) -> AbstractContextManager[None]:
         """A spinner for what may take long."""
