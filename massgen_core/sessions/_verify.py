@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from massgen_core.sessions._body import references
-from massgen_core.sessions._chain import examine_sums, genesis
+from massgen_core.sessions._chain import examine_sums, genesis, whole
 from massgen_core.sessions._journal import chained, owner, scan
 from massgen_core.sessions._model import Problem, VerifyReport
 from massgen_core.sessions._table import all_rows, get_row
@@ -73,24 +73,33 @@ def _verify_session(conn: sqlite3.Connection, row: SessionRow, findings: _Findin
     findings.sessions += 1
     for name in info.damage:
         findings.add(info.id, 0, name, "does not match its checksum")
-    seq, used, totals, before = 0, set[bytes](), [0, 0], len(findings.problems)
-    head = genesis(info.origin)
+    found: list[Scanned] = []
     with findings.reading(info.id, "entries"):
-        for item in chained(scan(conn, info.id), 0, head):
-            findings.entries += 1
+        for item in chained(scan(conn, info.id), 0, genesis(info.origin)):
             _verify_entry(info.id, item, findings)
-            if item.row.kind == b"message" and item.intact:
-                totals = [totals[0] + 1, totals[1] + item.row.tokens]
-            used.update(references(item.row.body))
-            seq, head = item.row.seq, item.row.hash
-        if "head" not in info.damage and (seq, head) != (row.head.seq, row.head.hash):
-            findings.add(
-                info.id, seq + 1, "seq", f"is missing: the session has {row.head.seq} entries"
-            )
-        elif len(findings.problems) == before and totals != [row.head.messages, row.head.tokens]:
-            findings.add(info.id, 0, "head", f"its totals are not those of the entries: {totals}")
+            found.append(item._replace(raws={}))
+        if "head" not in info.damage:
+            _verify_head(info.id, row, found, findings)
+    findings.entries += len(found)
+    used = {digest for item in found for digest in references(item.row.body)}
     with findings.reading(info.id, "blob_ref"):
         _verify_refs(conn, info.id, used, findings)
+
+
+def _verify_head(
+    session_id: str, row: SessionRow, found: list[Scanned], findings: _Findings
+) -> None:
+    last = found[-1] if found else None
+    seq = last.row.seq if last else 0
+    if seq != row.head.seq:
+        what = f"is missing: the session has {row.head.seq} entries"
+        findings.add(session_id, whole(seq) + 1, "seq", what)
+    elif last is not None and last.intact and last.row.hash != row.head.hash:
+        findings.add(session_id, 0, "head", "is not the last entry")
+    elif all(item.damage is None for item in found):
+        counted = [item.row.tokens for item in found if item.row.kind == b"message"]
+        if (len(counted), sum(counted)) != (row.head.messages, row.head.tokens):
+            findings.add(session_id, 0, "head", "its totals are not those of the entries")
 
 
 def _verify_entry(session_id: str, item: Scanned, findings: _Findings) -> None:
@@ -108,15 +117,15 @@ def _verify_refs(
             "SELECT hash FROM blob_ref WHERE owner = ?", (owner(session_id),)
         )
     }
-    aside = conn.execute(
-        "SELECT CAST(body AS BLOB) FROM quarantine WHERE session_id = ?", (session_id,)
-    )
-    kept = {digest for (body,) in aside for digest in references(body)}
+    (aside,) = conn.execute(
+        "SELECT count(*) FROM quarantine WHERE session_id = ?", (session_id,)
+    ).fetchone()
     for digest in sorted(used - refs):
         findings.add(session_id, 0, "blob_ref", f"blob {digest.hex()} is used but not referred to")
-    unused = len(refs - used - kept)
-    if unused and not kept:
-        findings.add(session_id, 0, "blob_ref", f"{unused} references are used by no entry")
+    if refs - used and not aside:  # what was set aside keeps its texts
+        findings.add(
+            session_id, 0, "blob_ref", f"{len(refs - used)} references are used by no entry"
+        )
 
 
 def _verify_blobs(conn: sqlite3.Connection, findings: _Findings) -> None:
@@ -125,8 +134,7 @@ def _verify_blobs(conn: sqlite3.Connection, findings: _Findings) -> None:
             findings.blobs += 1
             raw = unpack(*row)
             if isinstance(raw, BlobDamage):
-                name = row[0].hex() if isinstance(row[0], bytes) else repr(row[0])
-                findings.add("", 0, "blob", f"{name}: {raw.what}")
+                findings.add("", 0, "blob", f"{_shown(row[0])}: {raw.what}")
 
 
 def _verify_strays(conn: sqlite3.Connection, findings: _Findings) -> None:
@@ -136,11 +144,16 @@ def _verify_strays(conn: sqlite3.Connection, findings: _Findings) -> None:
             "SELECT hash FROM blob WHERE NOT EXISTS"
             " (SELECT 1 FROM blob_ref WHERE blob_ref.hash = blob.hash)"
         ):
-            findings.add("", 0, "blob_ref", f"nobody refers to blob {bytes(digest).hex()}")
+            findings.add("", 0, "blob_ref", f"nobody refers to blob {_shown(digest)}")
     with findings.reading("", "entry"):
-        for session_id, number in conn.execute(
+        for name, number in conn.execute(
             "SELECT CAST(session_id AS BLOB), count(*) FROM entry"
             " WHERE session_id NOT IN (SELECT id FROM session) GROUP BY session_id"
         ):
-            name = bytes(session_id).decode("utf-8", "replace")
-            findings.add(name, 0, "session_id", f"{number} entries of a session that is not there")
+            session_id = name.decode("utf-8", "replace") if isinstance(name, bytes) else repr(name)
+            what = f"{number} entries of a session that is not there"
+            findings.add(session_id, 0, "session_id", what)
+
+
+def _shown(digest: object) -> str:
+    return digest.hex() if isinstance(digest, bytes) else repr(digest)

@@ -42,7 +42,7 @@ def elsewhere(tmp_path_factory):
 
 
 def type_of_place(folder):
-    from massgen_core.sessions import SessionStore  # noqa: PLC0415 - a fresh file per call
+    from massgen_core.sessions import SessionStore
 
     class There:
         path = folder / "there.db"
@@ -131,7 +131,8 @@ def test_an_empty_session_travels(place, elsewhere):
             pass
         return [line async for line in store.export("empty")]
 
-    info = elsewhere.run(lambda store, lines=place.run(main): store.import_(lines))
+    lines = place.run(main)
+    info = elsewhere.run(lambda store: store.import_(lines))
     assert (info.id, info.entries) == ("empty", 0)
 
 
