@@ -87,4 +87,6 @@ def _clip_newest(view: View, limit: int, fixed: int, ctx: FitContext) -> Clip | 
     if newest.number in ctx.protected or newest.tokens <= room:
         return None
     share = max(_LEAST, room // 2 // len(newest.messages))
+    if max(newest.counts) < 2 * share:  # a cut, with its marker, would hardly free anything
+        return None
     return Clip((newest.number,), share, "larger than the window")
