@@ -52,7 +52,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(cli: Cli, path: DatabasePath = None) -> Reply:
-    """Looks at everything a run needs, and says what to do about what is missing."""
+    """Examines all that a run needs, and says what to do about what is missing."""
     with cli.busy("Examining …"):
         findings = list(_examine(cli, path))
     rows = [(one.state, one.what, one.detail, one.hint) for one in findings]

@@ -66,10 +66,11 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
 def operation_line(operation: Operation, restore: str = HANDLE) -> str:
     """What one operation of a fit did, and how to get back what left."""
     number = len(operation.message_ids)
+    command = restore.replace(HANDLE, operation.handle)
     size = f"{operation.tokens_before:,} → {operation.tokens_after:,} tokens"
     return (
         f"  {operation.kind} {number:,} {'message' if number == 1 else 'messages'}, {size} "
-        f"({operation.strategy}: {operation.reason}); restore: {restore.replace(HANDLE, operation.handle)}"
+        f"({operation.strategy}: {operation.reason}); restore: {command}"
     )
 
 

@@ -85,7 +85,7 @@ def run(
     max_steps: MaxSteps = None,
     path: DatabasePath = None,
 ) -> Reply:
-    """Works on one task, on the backend of the settings.
+    """Works on one task with the backend of the settings.
 
     The answer goes to standard output as it arrives; what happens, each fit of the context above
     all, to standard error. Every step is on disk before it is acted on: after a crash,
@@ -100,10 +100,8 @@ def run(
     said = read_text(Path(STDIN)).strip() if task == STDIN else task
     if said is not None and not said.strip():
         raise InvalidArgument("the task is empty", hint="Say what to do.")
-    app = cli.app(path)
-    return asyncio.run(
-        _run(cli, app, session, said, _Wishes(instructions, tool or (), max_steps, path))
-    )
+    wishes = _Wishes(instructions, tool or (), max_steps, path)
+    return asyncio.run(_run(cli, cli.app(path), session, said, wishes))
 
 
 async def _run(

@@ -66,15 +66,17 @@ class Talk:
         done = TurnFinished("", 0, Usage(0, 0))
         self._printed = ""
         self._wait()
-        with self._spinner:
+        try:
             async with aclosing(self._app.run(self._agent, self.session, said)) as events:
                 async for event in events:
                     self._take(event)
                     if isinstance(event, TurnFinished):
                         done = event
-        if not self._printed:  # it was answered before, and nothing is left to do
-            self._print(done.text)
-        self._end_line()
+            if not self._printed:  # it was answered before, and nothing is left to do
+                self._print(done.text)
+        finally:
+            self._spinner.close()
+            self._end_line()
         return Turn(said, done.text, done.steps, done.usage)
 
     def _take(self, event: Event) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,20 @@ def mgc(folder, capfd, monkeypatch):
         return Done(code, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def scripted(tmp_path_factory, monkeypatch):
+    """Installs the backend ``scripted`` and selects it; gives the folder it lies in."""
+    site = tmp_path_factory.mktemp("site")
+    shutil.copy(Path(__file__).with_name("mgc_scripted.py"), site)
+    info = site / "mgc_scripted-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mgc-scripted\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[massgen_core.plugins]\nscripted = mgc_scripted\n")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("MASSGEN_BACKEND__NAME", "scripted")
+    return site
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""A plugin for these tests: the backend ``scripted``, which does what the newest message says."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+from pydantic import BaseModel
+
+from massgen_core import errors
+from massgen_core.messages import ToolCall
+from massgen_core.plugin import Provides, hookimpl
+from massgen_core.testing import Answer, ScriptedBackend
+
+SEEN = []
+
+
+class Settings(BaseModel):
+    window: int = 8192
+    delay: float = 0.0
+
+
+@hookimpl
+def massgen_backend():
+    return Provides(name="scripted", factory="mgc_scripted:make", settings="mgc_scripted:Settings")
+
+
+@hookimpl
+def massgen_observe(event):
+    SEEN.append(event)
+
+
+def make(settings, _ctx):
+    def answer(request):
+        newest = request.messages[-1]
+        if newest.role == "tool":
+            return f"The tool said {newest.results[0].text}."
+        word, _, rest = newest.text.partition(" ")
+        if word == "CALL":
+            name, _, arguments = rest.partition(" ")
+            return Answer(calls=(ToolCall("c1", name, arguments or "{}"),))
+        if word == "RAISE":
+            return Answer("Well", error=getattr(errors, rest)("as it was told", backend="scripted"))
+        if word == "CRASH":
+            raise ZeroDivisionError("as it was told")
+        return Answer(f"You said: {newest.text}", delay=settings.delay)
+
+    return ScriptedBackend(repeat(answer), window=settings.window)
