@@ -35,8 +35,9 @@ app = typer.Typer(
 
 def _root(ctx: typer.Context, *, version: bool, **given: object) -> None:
     cli: Cli = ctx.obj
-    cli.options = take_options(given)
+    cli.before = take_options(given)
     if version:
+        cli.options = cli.before
         raise typer.Exit(guarded(cli, lambda: cli.answer(_version())))
 
 

@@ -33,7 +33,7 @@ def command(
     ) -> Callable[Concatenate[Cli, P], Reply]:
         def invoke(ctx: typer.Context, **given: Any) -> int:
             cli: Cli = ctx.obj
-            cli.options = take_options(given).over(cli.options)
+            cli.options = take_options(given).over(cli.before)
             cli.command = " ".join(ctx.command_path.split()[1:])
             return guarded(cli, lambda: cli.answer(function(cli, **given)))  # type: ignore[call-arg]  # typer passes what the signature says
 

@@ -1,7 +1,6 @@
 """``mgc doctor``: whether everything a run needs is there."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
-import asyncio
 import platform
 import sys
 import tempfile
@@ -65,6 +64,8 @@ def doctor(cli: Cli, path: DatabasePath = None) -> Reply:
 
 
 def _examine(cli: Cli, path: Path | None) -> Iterator[Finding]:
+    import asyncio
+
     yield _python()
     yield _sqlite()
     yield from map(_tokenizer, _HELLO)

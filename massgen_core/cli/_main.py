@@ -39,6 +39,8 @@ def _run(cli: Cli, words: list[str]) -> int:
 
 def _misused(cli: Cli, error: Any) -> int:
     """Tells of a wrong command line; without any words that is the help."""
+    if error.ctx is not None:
+        cli.command = " ".join(error.ctx.command_path.split()[1:])
     if not cli.options.json or not error.format_message():
         error.show()
         return Code.USAGE

@@ -1,7 +1,6 @@
 """``mgc run`` and ``mgc chat``: an agent at work on a session."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -100,6 +99,8 @@ def run(
     said = read_text(Path(STDIN)).strip() if task == STDIN else task
     if said is not None and not said.strip():
         raise InvalidArgument("the task is empty", hint="Say what to do.")
+    import asyncio
+
     wishes = _Wishes(instructions, tool or (), max_steps, path)
     return asyncio.run(_run(cli, cli.app(path), session, said, wishes))
 
@@ -125,6 +126,8 @@ def chat(
 
     Off a terminal each line of standard input is one turn.
     """
+    import asyncio
+
     app = cli.app(path)
     wishes = _Wishes(instructions, tool or (), max_steps, path)
     turns: list[Turn] = []

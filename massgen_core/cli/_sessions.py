@@ -1,7 +1,6 @@
 """``mgc session``: what is kept, copied, moved, removed and checked."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,6 +38,7 @@ def with_store(
     write: bool = False,
 ) -> T:
     """What `work` makes of the sessions at `path`; a spinner turns if it takes long."""
+    import asyncio
 
     async def main() -> T:
         async with cli.app(path) as loaded:

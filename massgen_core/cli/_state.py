@@ -57,6 +57,7 @@ class Cli:
 
     Attributes:
         options: The global options.
+        before: Those that stood before the command.
         command: The command's name in full, e.g. ``session list``.
         events: What happened, for the envelope; None until something is recorded.
         advice: What to say after Ctrl-C.
@@ -65,6 +66,7 @@ class Cli:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.before = Options()
         self.command = ""
         self.events: list[Event] | None = None
         self.advice = ""

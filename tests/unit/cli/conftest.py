@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def scripted(tmp_path_factory, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mgc-scripted\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[massgen_core.plugins]\nscripted = mgc_scripted\n")
     monkeypatch.syspath_prepend(site)
+    monkeypatch.delitem(sys.modules, "mgc_scripted", raising=False)
     monkeypatch.setenv("MASSGEN_BACKEND__NAME", "scripted")
     return site
 

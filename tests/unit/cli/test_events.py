@@ -1,0 +1,85 @@
+"""Lines for people: every event of the union has its words, or none on purpose."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from massgen_core import events
+from massgen_core.cli._events import lines
+from massgen_core.events import (
+    ContextFitted,
+    Finished,
+    JournalQuarantined,
+    MessageAppended,
+    Operation,
+    OverflowReported,
+    PlanRejected,
+    PluginFailed,
+    ReasoningBlock,
+    ReasoningDelta,
+    SessionResumed,
+    StrategyFailed,
+    TextDelta,
+    ToolCalled,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+    Usage,
+)
+from massgen_core.messages import Reasoning, ToolCall, user
+
+DROP = Operation("drop", "sliding_window", "oldest first", ("a", "b"), 1200, 0, "h1")
+CALL = ToolCall("c", "dig", '{"deep":\n true}')
+TOLD = {
+    ContextFitted(9000, 5000, 8000, (DROP,)): [
+        "fitted the context: 9,000 → 5,000 tokens of 8,000",
+        "  drop 2 messages, 1,200 → 0 tokens (sliding_window: oldest first); restore: give h1",
+    ],
+    PlanRejected("greedy", 5, "drops the task"): [
+        "rejected a plan of greedy: it breaks invariant 5: drops the task"
+    ],
+    StrategyFailed("greedy", "ValueError: no"): ["strategy greedy failed: ValueError: no"],
+    OverflowReported(8192, 9000, 1): [
+        "the provider refused the request as too long (9,000 tokens, window 8,192); sending less"
+    ],
+    OverflowReported(None, None, 2): ["the provider refused the request as too long; sending less"],
+    SessionResumed("s", 1200): ["resumed session s with 1,200 entries"],
+    SessionResumed("s", 3, ("c",)): [
+        "resumed session s with 3 entries; closed 1 tool calls that a crash left open"
+    ],
+    JournalQuarantined("s", 7, 2, "torn"): [
+        "session s: 2 damaged entries from number 7 on were set aside: torn"
+    ],
+    ToolStarted(CALL): ['tool dig {"deep": true}'],
+    ToolFinished(CALL, "earth", is_error=False): ["tool dig answered: earth"],
+    ToolFinished(CALL, "rock " * 99, is_error=True): [f"tool dig failed: {('rock ' * 99)[:71]}…"],
+    PluginFailed("massgen-x", "x", "boom"): ["plugin x of massgen-x failed: boom"],
+}
+DETAILS = {
+    MessageAppended(user("hi"), 3, 1200): ["entry 3: user, 1,200 tokens"],
+    TurnFinished("done", 2, Usage(1, 1)): ["finished after 2 model calls"],
+    ToolCalled(CALL): ['the model calls dig {"deep": true}'],
+    Usage(1200, 5): ["used 1,200 prompt and 5 answer tokens"],
+    Finished("stop"): ["the answer ended: stop"],
+    TextDelta("x"): [],
+    ReasoningDelta("x"): [],
+    ReasoningBlock(Reasoning("x")): [],
+}
+
+
+@pytest.mark.parametrize(("event", "told"), TOLD.items(), ids=lambda value: type(value).__name__)
+def test_what_everybody_is_told(event, told):
+    assert told == lines(event, restore="give HANDLE")
+    assert told == lines(event, restore="give HANDLE", verbose=True)
+
+
+@pytest.mark.parametrize(("event", "told"), DETAILS.items(), ids=lambda value: type(value).__name__)
+def test_what_only_the_curious_are_told(event, told):
+    assert [] == lines(event)
+    assert told == lines(event, verbose=True)
+
+
+def test_no_event_is_forgotten():
+    assert set(get_args(events.Event)) == {type(event) for event in (*TOLD, *DETAILS)}

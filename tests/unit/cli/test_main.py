@@ -1,0 +1,140 @@
+"""The frame of every command: help, version, usage errors, completion, what is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+import massgen_core
+from massgen_core.cli import app, main
+
+LOADED = """
+import json, sys
+from massgen_core.cli import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+HEAVY = {
+    "asyncio",
+    "chromadb",
+    "httpx",
+    "mem0",
+    "openai",
+    "pluggy",
+    "pydantic",
+    "pydantic_settings",
+    "rich",
+    "sqlite3",
+    "structlog",
+    "tiktoken",
+    "xllamacpp",
+    "yaml",
+}
+
+
+def commands(command, path=()):
+    yield path
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help(mgc, path):
+    done = mgc(*path, "--help")
+
+    assert 0 == done.code
+    assert f"Usage: {' '.join(('mgc', *path))} " in done.out
+    assert "" == done.err
+
+
+@pytest.mark.parametrize("words", [(), ("session",), ("context",)])
+def test_no_command_shows_the_help_as_a_usage_error(mgc, words):
+    done = mgc(*words)
+
+    assert 2 == done.code
+    assert "Usage: mgc" in done.out + done.err
+
+
+def test_help_loads_nothing_that_is_not_needed_for_it():
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "--help"], capture_output=True, text=True, check=True
+    )
+
+    code, modules = json.loads(done.stderr)
+    assert 0 == code
+    assert set() == HEAVY & set(modules)
+    assert [] == [name for name in modules if name.startswith("massgen_") and "core" not in name]
+
+
+def test_the_version_is_printed(mgc):
+    done = mgc("--version")
+
+    assert (0, f"mgc {massgen_core.__version__}\n") == (done.code, done.out)
+    assert {"version": massgen_core.__version__} == mgc("--version", "--json").envelope["data"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("sesion", "list"), "No such command 'sesion'"),
+        (("session", "lst"), "No such command 'lst'"),
+        (("run", "x", "--sesion", "s"), "--sesion"),
+        (("context", "fit"), "Missing argument"),
+        (("context", "fit", "x.json"), "--budget"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(mgc, words, told):
+    done = mgc(*words)
+    envelope = mgc(*words, "--json").envelope
+
+    assert (2, "") == (done.code, done.out)
+    assert told in done.err
+    assert (False, "usage") == (envelope["ok"], envelope["error"]["code"])
+    assert told in envelope["error"]["message"]
+
+
+def test_json_after_two_dashes_is_a_task_and_no_option(mgc, scripted):
+    assert "You said: --json\n" == mgc("run", "--", "--json").out
+
+
+def test_completion_names_the_commands():
+    env = os.environ | {"_MGC_COMPLETE": "complete_bash", "COMP_WORDS": "mgc se", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "massgen_core"], env=env, capture_output=True, text=True, check=False
+    )
+
+    assert (0, "session") == (done.returncode, done.stdout.strip())
+
+
+def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("massgen_core.cli.find_spec", lambda name: None)
+
+    assert 1 == main(["--help"])
+    assert 'pip install "massgen-core[cli]"' in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130_and_one_line(mgc, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("massgen_core.cli._state.Cli.plugins", interrupted)
+
+    done = mgc("plugins", "list", "--json")
+
+    assert (130, "error: interrupted\n") == (done.code, done.err)
+    assert "interrupted" == done.envelope["error"]["code"]
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    import massgen_core.cli
+
+    with pytest.raises(AttributeError, match="no attribute 'application'"):
+        _ = massgen_core.cli.application
