@@ -1,8 +1,8 @@
 """The agent loop: append one message, fit, for conversations of 1k, 10k and 100k messages.
 
 The floor is tokenising the texts of the same new messages with tiktoken; the peer is LangChain's
-`trim_messages` with the same tokenizer, which starts over at each turn. Ours and the floor alternate in
-blocks of turns, and the fastest block of each counts, so that other work on the machine cancels out.
+`trim_messages` with the same tokenizer, which starts over at each turn. Ours and the floor alternate
+in blocks of turns; the fastest block of each counts, so that other work on the machine cancels out.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def main() -> None:
     rows = []
     for size, budget in CASES:
         turn, floor = ours(size, budget, traffic)
-        other = peer(size, budget, traffic) if size <= 10_000 else None  # noqa: PLR2004 - minutes
+        other = peer(size, budget, traffic) if size <= 10_000 else None
         rows.append(
             [
                 f"{size:,}",
@@ -117,8 +117,8 @@ def main() -> None:
                 micro(turn),
                 micro(floor),
                 f"{turn / floor:.2f}",
-                micro(other) if other else "–",
-                f"{other / turn:,.0f} ×" if other else "–",
+                micro(other) if other else "-",
+                f"{other / turn:,.0f} times" if other else "-",
             ]
         )
     table = {

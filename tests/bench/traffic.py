@@ -6,11 +6,11 @@ import json
 import random
 from typing import Any
 
-WORDS = (
-    "the context window of this model is limited so we keep what matters and drop the rest while an "
-    "agent reads files runs tests edits code checks results and reports back about a migration "
-    "payment gateway retry policy customer order latency budget error timeout cache schema version"
-).split()
+WORDS = """
+the context window of this model is limited so we keep what matters and drop the rest while an
+agent reads files runs tests edits code checks results and reports back about a migration
+payment gateway retry policy customer order latency budget error timeout cache schema version
+""".split()
 
 
 def agent_traffic(count: int, seed: int = 7) -> list[dict[str, Any]]:
