@@ -1,8 +1,8 @@
 """The agent loop: append one message, fit, for conversations of 1k, 10k and 100k messages.
 
 The floor is tokenising the texts of the same new messages with tiktoken; the peer is LangChain's
-`trim_messages` with the same tokenizer, which starts over at each turn. Ours and the floor alternate
-in blocks of turns; the fastest block of each counts, so that other work on the machine cancels out.
+`trim_messages` with the same tokenizer, which starts over at each turn. Ours and the floor
+alternate in blocks of turns; the fastest block of each counts, so that other work cancels out.
 """
 
 from __future__ import annotations

@@ -90,9 +90,9 @@ def row(size: int) -> list[str]:
 def main() -> None:
     table = {
         "title": "Resume a session",
-        "note": "CPU time. Opened: chain verified, entries loaded. Ready: the first request is fitted "
-        "and answered. Floor: reading the same messages from JSON lines and tokenising them. Written: "
-        "wall time, durable batches of 500. Size: the database beside that JSON-lines file.",
+        "note": "CPU time. Opened: chain verified, entries loaded. Ready: the first request is "
+        "fitted and answered. Floor: reading the same messages from JSON lines and tokenising "
+        "them. Written: wall time, durable batches of 500. Size: the database beside that file.",
         "columns": ["messages", "opened", "ready", "floor", "ready / floor", "written", "size"],
         "rows": [row(size) for size in (1_000, 10_000, 100_000)],
     }

@@ -10,7 +10,7 @@ WORDS = """
 the context window of this model is limited so we keep what matters and drop the rest while an
 agent reads files runs tests edits code checks results and reports back about a migration
 payment gateway retry policy customer order latency budget error timeout cache schema version
-""".split()
+""".split()  # noqa: SIM905 - prose reads better than a list of words
 
 
 def agent_traffic(count: int, seed: int = 7) -> list[dict[str, Any]]:
