@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -190,6 +188,9 @@ async def _produce(request: Replace) -> str | Exception:
 
 def _produce_sync(request: Replace) -> str | Exception:
     """Awaits on a loop of its own; in a thread, where this thread already runs one."""
+    import asyncio  # noqa: PLC0415 - 30 ms that few sync users need
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
     running = False
     with contextlib.suppress(RuntimeError):
         running = asyncio.get_running_loop() is not None
