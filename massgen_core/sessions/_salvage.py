@@ -26,7 +26,10 @@ def intact_entries(conn: sqlite3.Connection, session_id: str) -> list[Scanned]:
         for item in scan(conn, session_id):
             seq = max(seq, whole(item.row.seq))
             found.append(item)
-    except sqlite3.DatabaseError:  # a page is gone: ask for each entry behind it by itself
+    except (
+        sqlite3.DatabaseError,
+        UnicodeDecodeError,
+    ):  # a page is gone: ask for each entry behind it by itself
         last = row.head.seq if "head" not in row.damage() else seq
         found += [item for at in range(seq + 1, last + 1) for item in _one(conn, session_id, at)]
     return [item for item in found if item.intact]
@@ -35,5 +38,5 @@ def intact_entries(conn: sqlite3.Connection, session_id: str) -> list[Scanned]:
 def _one(conn: sqlite3.Connection, session_id: str, seq: int) -> list[Scanned]:
     try:
         return list(scan(conn, session_id, start=seq, stop=seq + 1))
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return []

@@ -12,7 +12,7 @@ from massgen_core.sessions._chain import examine_sums, genesis, whole
 from massgen_core.sessions._journal import chained, owner, scan
 from massgen_core.sessions._model import Problem, VerifyReport
 from massgen_core.sessions._table import all_rows, get_row
-from massgen_core.storage import BlobDamage, unpack
+from massgen_core.storage import BlobDamage, get_refs, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class _Findings:
         """Report what SQLite cannot read, and go on with the next thing."""
         try:
             yield
-        except sqlite3.DatabaseError as exc:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
             self.add(session_id, 0, name, f"cannot be read: {exc}")
 
 
@@ -81,9 +81,8 @@ def _verify_session(conn: sqlite3.Connection, row: SessionRow, findings: _Findin
         if "head" not in info.damage:
             _verify_head(info.id, row, found, findings)
     findings.entries += len(found)
-    used = {digest for item in found for digest in references(item.row.body)}
     with findings.reading(info.id, "blob_ref"):
-        _verify_refs(conn, info.id, used, findings)
+        _verify_refs(conn, info.id, found, findings)
 
 
 def _verify_head(
@@ -109,23 +108,19 @@ def _verify_entry(session_id: str, item: Scanned, findings: _Findings) -> None:
 
 
 def _verify_refs(
-    conn: sqlite3.Connection, session_id: str, used: set[bytes], findings: _Findings
+    conn: sqlite3.Connection, session_id: str, found: list[Scanned], findings: _Findings
 ) -> None:
-    refs = {
-        digest
-        for (digest,) in conn.execute(
-            "SELECT hash FROM blob_ref WHERE owner = ?", (owner(session_id),)
-        )
-    }
+    refs = get_refs(conn, owner(session_id))
+    used = {digest for item in found if item.intact for digest in references(item.row.body)}
+    for digest in sorted(used - refs):
+        findings.add(session_id, 0, "blob_ref", f"blob {digest.hex()} is used but not referred to")
     (aside,) = conn.execute(
         "SELECT count(*) FROM quarantine WHERE session_id = ?", (session_id,)
     ).fetchone()
-    for digest in sorted(used - refs):
-        findings.add(session_id, 0, "blob_ref", f"blob {digest.hex()} is used but not referred to")
-    if refs - used and not aside:  # what was set aside keeps its texts
-        findings.add(
-            session_id, 0, "blob_ref", f"{len(refs - used)} references are used by no entry"
-        )
+    unused = len(refs - used)
+    # What was set aside keeps its texts, and a damaged body cannot tell which it uses.
+    if unused and not aside and all(item.intact for item in found):
+        findings.add(session_id, 0, "blob_ref", f"{unused} references are used by no entry")
 
 
 def _verify_blobs(conn: sqlite3.Connection, findings: _Findings) -> None:
@@ -141,8 +136,7 @@ def _verify_strays(conn: sqlite3.Connection, findings: _Findings) -> None:
     """Rows that belong to nothing."""
     with findings.reading("", "blob_ref"):
         for (digest,) in conn.execute(
-            "SELECT hash FROM blob WHERE NOT EXISTS"
-            " (SELECT 1 FROM blob_ref WHERE blob_ref.hash = blob.hash)"
+            "SELECT hash FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_ref WHERE blob = blob.id)"
         ):
             findings.add("", 0, "blob_ref", f"nobody refers to blob {_shown(digest)}")
     with findings.reading("", "entry"):

@@ -10,6 +10,7 @@ from massgen_core.storage._blobs import (
     blob_hash,
     drop_owner,
     get_blobs,
+    get_refs,
     put_blobs,
     unpack,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "database_path",
     "drop_owner",
     "get_blobs",
+    "get_refs",
     "put_blobs",
     "unpack",
 ]

@@ -20,6 +20,11 @@ _PUT: Final = """
     SET codec = excluded.codec, size = excluded.size, data = excluded.data
     WHERE data IS NOT excluded.data OR codec IS NOT excluded.codec OR size IS NOT excluded.size
 """  # the update heals a blob that was damaged on disk
+_OWNER: Final = "SELECT id FROM owner WHERE name = ?"
+_REFS: Final = """
+    SELECT hash FROM blob JOIN blob_ref ON blob.id = blob_ref.blob
+    WHERE blob_ref.owner = (SELECT id FROM owner WHERE name = ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,17 @@ def put_blobs(conn: sqlite3.Connection, owner: str, raws: Iterable[bytes]) -> No
 
 def add_refs(conn: sqlite3.Connection, owner: str, hashes: Iterable[bytes]) -> None:
     """Note that `owner` refers to these blobs."""
+    conn.execute("INSERT OR IGNORE INTO owner (name) VALUES (?)", (owner,))
+    (number,) = conn.execute(_OWNER, (owner,)).fetchone()
     conn.executemany(
-        "INSERT OR IGNORE INTO blob_ref (hash, owner) VALUES (?, ?)",
-        [(digest, owner) for digest in hashes],
+        "INSERT OR IGNORE INTO blob_ref (owner, blob) SELECT ?, id FROM blob WHERE hash = ?",
+        [(number, digest) for digest in hashes],
     )
+
+
+def get_refs(conn: sqlite3.Connection, owner: str) -> set[bytes]:
+    """The hashes of the blobs that `owner` refers to."""
+    return {digest for (digest,) in conn.execute(_REFS, (owner,))}
 
 
 def get_blobs(conn: sqlite3.Connection, hashes: Iterable[bytes]) -> dict[bytes, bytes | BlobDamage]:
@@ -92,11 +104,15 @@ def unpack(digest: object, codec: object, size: object, data: object) -> bytes |
 
 def drop_owner(conn: sqlite3.Connection, owner: str) -> int:
     """Forget the owner's references, and the blobs nobody else refers to; returns how many went."""
-    hashes = conn.execute("SELECT hash FROM blob_ref WHERE owner = ?", (owner,)).fetchall()
-    conn.execute("DELETE FROM blob_ref WHERE owner = ?", (owner,))
+    found = conn.execute(_OWNER, (owner,)).fetchone()
+    if found is None:
+        return 0
+    blobs = conn.execute("SELECT blob FROM blob_ref WHERE owner = ?", found).fetchall()
+    conn.execute("DELETE FROM blob_ref WHERE owner = ?", found)
+    conn.execute("DELETE FROM owner WHERE id = ?", found)
     return conn.executemany(
-        "DELETE FROM blob WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM blob_ref WHERE hash = ?1)",
-        hashes,
+        "DELETE FROM blob WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM blob_ref WHERE blob = ?1)",
+        blobs,
     ).rowcount
 
 

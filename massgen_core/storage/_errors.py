@@ -29,7 +29,6 @@ _NO_ROOM: Final = frozenset(
     }
 )
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
-_NOT_TEXT: Final = "Could not decode"  # sqlite3 gives no code when a text is no UTF-8
 _SALVAGE: Final = (
     "`mgc session verify` says what is damaged, "
     "`mgc session export --salvage` writes what is intact."
@@ -41,7 +40,7 @@ def translating(path: Path, *, newer: tuple[int, int] | None = None) -> Iterator
     """Raise SQLite's errors as `StorageError`, the original chained."""
     try:
         yield
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, UnicodeDecodeError) as exc:
         ours = translate(exc, path, newer=newer)
         if ours is exc:
             raise
@@ -58,17 +57,22 @@ def translate(
         path: The database file.
         newer: (found, supported) schema versions, if the file is newer than this program.
     """
-    if not isinstance(exc, sqlite3.DatabaseError):
+    code = sqlite3.SQLITE_CORRUPT if _is_no_text(exc) else getattr(exc, "sqlite_errorcode", None)
+    if code is None:  # not SQLite's, or a wrong use of the module
         return exc
-    code = getattr(exc, "sqlite_errorcode", None)
-    if code is None and not str(exc).startswith(_NOT_TEXT):
-        return exc  # a wrong use of the module
-    ours = _too_new(exc, path, newer) if newer else _by_code(exc, code or 0, str(path))
+    ours = _too_new(exc, path, newer) if newer else _by_code(exc, code, str(path))
     ours.__cause__ = exc
     return ours
 
 
-def _too_new(exc: sqlite3.Error, path: Path, newer: tuple[int, int]) -> StorageError:
+def _is_no_text(exc: BaseException) -> bool:
+    """Whether sqlite3 found bytes where text should be: in a column, or in a message of SQLite."""
+    if isinstance(exc, UnicodeDecodeError):
+        return True
+    return isinstance(exc, sqlite3.Error) and str(exc).startswith("Could not decode")
+
+
+def _too_new(exc: BaseException, path: Path, newer: tuple[int, int]) -> StorageError:
     found, supported = newer
     return SchemaTooNew(
         f"{str(path)!r} has schema {found}, this program reads up to {supported}: {exc}",
@@ -79,7 +83,7 @@ def _too_new(exc: sqlite3.Error, path: Path, newer: tuple[int, int]) -> StorageE
     )
 
 
-def _by_code(exc: sqlite3.Error, code: int, path: str) -> StorageError:
+def _by_code(exc: BaseException, code: int, path: str) -> StorageError:
     primary = code & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StorageBusy(
@@ -101,6 +105,6 @@ def _by_code(exc: sqlite3.Error, code: int, path: str) -> StorageError:
             "was acknowledged is lost.",
         )
     damaged = primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
-    if damaged or code in _DAMAGED or str(exc).startswith(("no such", _NOT_TEXT)):
+    if damaged or code in _DAMAGED or str(exc).startswith("no such"):
         return StorageCorrupt(f"{path!r} is damaged: {exc}", path=path, hint=_SALVAGE)
     return StorageError(f"{path!r}: {exc}", path=path)

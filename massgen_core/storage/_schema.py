@@ -26,20 +26,22 @@ _FIRST: Final = Migration(
     (
         """
         CREATE TABLE blob (
-            hash  BLOB    NOT NULL PRIMARY KEY,
+            id    INTEGER PRIMARY KEY,
+            hash  BLOB    NOT NULL UNIQUE,
             codec TEXT    NOT NULL,
             size  INTEGER NOT NULL,
             data  BLOB    NOT NULL
         )
         """,
+        "CREATE TABLE owner (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
         """
         CREATE TABLE blob_ref (
-            hash  BLOB NOT NULL,
-            owner TEXT NOT NULL,
-            PRIMARY KEY (hash, owner)
+            owner INTEGER NOT NULL,
+            blob  INTEGER NOT NULL,
+            PRIMARY KEY (owner, blob)
         ) WITHOUT ROWID
         """,
-        "CREATE INDEX blob_ref_owner ON blob_ref (owner)",
+        "CREATE INDEX blob_ref_blob ON blob_ref (blob)",
         """
         CREATE TABLE session (
             id         TEXT    NOT NULL PRIMARY KEY,

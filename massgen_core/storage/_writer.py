@@ -187,7 +187,7 @@ class Writer:
                     return outcome.error
                 outcomes.append(outcome)
             conn.execute("COMMIT")
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
             return exc
         finally:
             if conn.in_transaction:

@@ -425,7 +425,7 @@ def test_deleting_removes_all_that_nobody_else_has(place):
     assert place.run(main).ok
     assert place.sql("SELECT count(*) FROM blob") == [(1,)]
     place.run(lambda store: store.delete("t"))
-    for table in ("blob", "blob_ref", "entry", "session", "quarantine"):
+    for table in ("blob", "blob_ref", "owner", "entry", "session", "quarantine"):
         assert place.sql(f"SELECT count(*) FROM {table}") == [(0,)]  # noqa: S608 - literals above
 
 
