@@ -24,6 +24,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _WIDE: Final = 10_000
 """Columns off a terminal: nothing is cut or wrapped for a program or a file."""
 
+_CHUNK: Final = 16_384
+"""Characters written at once. Python's unbuffered streams take part of a longer write, and say so
+to nobody, when the reader of a pipe goes away."""
+
 _PATIENCE: Final = 0.7
 """Seconds before a spinner appears; what is faster needs none."""
 
@@ -71,11 +75,13 @@ def show(thing: RenderableType, *, error: bool = False) -> None:
 
 
 def _put(stream: TextIO, text: str) -> None:
+    encoding = stream.encoding or "utf-8"
     try:
-        stream.write(text)
+        text.encode(encoding)
     except UnicodeEncodeError:  # a terminal or locale that cannot show it
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    for start in range(0, len(text), _CHUNK):
+        stream.write(text[start : start + _CHUNK])
     stream.flush()
 
 
