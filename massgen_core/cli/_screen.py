@@ -80,8 +80,7 @@ def _put(stream: TextIO, text: str) -> None:
         text.encode(encoding)
     except UnicodeEncodeError:  # a terminal or locale that cannot show it
         text = text.encode(encoding, "backslashreplace").decode(encoding)
-    for start in range(0, len(text), _CHUNK):
-        stream.write(text[start : start + _CHUNK])
+    stream.writelines(text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK))
     stream.flush()
 
 
