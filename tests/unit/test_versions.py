@@ -61,8 +61,9 @@ def test_the_core_recommends_only_what_is_in_the_workspace():
     assert names <= {path.parent.name for path in PLUGINS}
 
 
-def test_every_member_of_the_workspace_is_a_source_of_it():
-    root = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+def test_every_member_of_the_workspace_is_a_source_of_it_and_measured():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
     members = {"massgen-core", *(path.parent.name for path in PLUGINS)}
 
-    assert members == set(root["tool"]["uv"]["sources"])
+    assert members == set(tool["uv"]["sources"])
+    assert members == {name.replace("_", "-") for name in tool["coverage"]["run"]["source_pkgs"]}

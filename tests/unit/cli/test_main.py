@@ -15,9 +15,10 @@ from massgen_core.cli import app, main
 
 LOADED = """
 import json, sys
+before = set(sys.modules)  # coverage has loaded its own
 from massgen_core.cli import main
 code = main(sys.argv[1:])
-print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
 """
 HEAVY = {
     "asyncio",
