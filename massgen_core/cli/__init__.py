@@ -4,6 +4,11 @@ Standard output carries data only, standard error what is for people. With ``--j
 output is one envelope:
 
     {"ok": true, "command": "plugins list", "data": ..., "error": null}
+
+A failure has an ``error`` of ``code``, ``message``, ``hint`` and the error's own attributes, a
+wrong command line too; ``code`` is one of the error reference, ``usage``, ``interrupted`` or
+``unexpected``. What ran and found damage or other problems has both ``data`` and ``error``. ``run``
+and ``chat`` add ``events``: all that happened, in order, but the pieces of streamed text.
 """
 
 from __future__ import annotations

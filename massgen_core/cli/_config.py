@@ -12,8 +12,8 @@ from massgen_core.cli._command import command
 from massgen_core.cli._input import agreed
 from massgen_core.cli._options import Yes
 from massgen_core.cli._reply import Reply
-from massgen_core.cli._screen import table_of
 from massgen_core.cli._state import Cli
+from massgen_core.cli._table import table_of
 from massgen_core.errors import InvalidArgument, SettingsError
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from massgen_core.cli._events import short
 from massgen_core.cli._input import read_messages, whole_number
 from massgen_core.cli._options import DatabasePath, SessionArgument
 from massgen_core.cli._reply import Reply, dumps, to_json
-from massgen_core.cli._screen import table_of
 from massgen_core.cli._sessions import with_store
 from massgen_core.cli._state import Cli
+from massgen_core.cli._table import table_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,8 +15,9 @@ from massgen_core.cli._codes import Code
 from massgen_core.cli._command import command
 from massgen_core.cli._options import DatabasePath
 from massgen_core.cli._reply import Reply
-from massgen_core.cli._screen import no_color, table_of
+from massgen_core.cli._screen import no_color
 from massgen_core.cli._state import Cli
+from massgen_core.cli._table import table_of
 from massgen_core.errors import MassgenError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import typer
 
 from massgen_core.cli._command import command
 from massgen_core.cli._reply import Reply
-from massgen_core.cli._screen import table_of
 from massgen_core.cli._state import Cli
+from massgen_core.cli._table import table_of
 
 if TYPE_CHECKING:
     from massgen_core.tokens import ModelInfo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -79,10 +80,10 @@ def envelope(
 
 
 def dumps(value: object) -> str:
-    """JSON on one line; readable letters, unless a lone surrogate forbids it."""
+    """JSON on one line for standard output; readable letters, if it can take all of them."""
     text = json.dumps(value, ensure_ascii=False)
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a lone surrogate, or a locale without these letters
         return json.dumps(value)
     return text

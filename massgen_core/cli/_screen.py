@@ -9,16 +9,14 @@ import sys
 import threading
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator
     from typing import TextIO
 
     from rich.console import Console, RenderableType
     from rich.status import Status
-    from rich.table import Table
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _WIDE: Final = 10_000
@@ -66,12 +64,11 @@ def show(thing: RenderableType, *, error: bool = False) -> None:
     """Puts a table or the like on standard output, or on standard error."""
     stream = sys.stderr if error else sys.stdout
     if stream.isatty():
-        console(stream).print(thing)
+        console(stream).print(thing, crop=False)
         return
     buffer = io.StringIO()
     console(buffer).print(thing)
-    lines = buffer.getvalue().splitlines()
-    _put(stream, "".join(f"{line.rstrip()}\n" for line in lines))
+    _put(stream, buffer.getvalue())
 
 
 def _put(stream: TextIO, text: str) -> None:
@@ -92,37 +89,9 @@ def note(text: str, *, style: str = "") -> None:
         console(sys.stderr).print(plain(text), style=style, soft_wrap=True)
 
 
-def table_of(
-    headers: Sequence[str], rows: Iterable[Sequence[object]]
-) -> Callable[[], RenderableType]:
-    """Makes a table without lines, numbers to the right, once it is shown."""
-    return partial(_table, headers, rows)
-
-
 def moment(seconds: float) -> str:
     """A point in time, as the clock on the wall here says it."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - 20 ms
-
-    cells = [list(row) for row in rows]
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, header in enumerate(headers):
-        numbers = bool(cells) and all(isinstance(row[index], int) for row in cells)
-        grid.add_column(
-            header, justify="right" if numbers else "left", header_style="bold", overflow="fold"
-        )
-    for row in cells:
-        grid.add_row(*[_cell(value) for value in row])
-    return grid
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int) else plain(str(value)).replace("\n", " ")
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from massgen_core.cli._events import short
 from massgen_core.cli._input import agreed, read_lines
 from massgen_core.cli._options import DatabasePath, SessionArgument, Yes
 from massgen_core.cli._output import write_lines
-from massgen_core.cli._reply import Reply, to_json
+from massgen_core.cli._reply import Reply, dumps, to_json
 from massgen_core.cli._run import Instructions, MaxSteps, Tools, run
-from massgen_core.cli._screen import moment, table_of, write
+from massgen_core.cli._screen import moment, write
 from massgen_core.cli._state import Cli
+from massgen_core.cli._table import table_of
 from massgen_core.errors import StorageCorrupt
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _gist(entry: "Entry") -> str:
         return f"{message.role}: {short(message.text)}{calls}{results}"
     if entry.kind == "fit":
         return f"{entry.body['tokens_before']:,} → {entry.body['tokens_after']:,} tokens"
-    return short(str(dict(entry.body)))
+    return short(dumps(entry.body))
 
 
 @command(app, "resume")
