@@ -29,6 +29,7 @@ __all__ = [
     "BackendSuite",
     "PackagingSuite",
     "ScriptedBackend",
+    "StrategySuite",
     "Suite",
     "check_capabilities",
     "requires",
