@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import sqlite3
+import threading
 
 import pytest
 
@@ -221,14 +222,35 @@ def test_a_journal_that_went_back_is_a_conflict(place):
         async with store.create("s") as session:
             await session.append(said("a"))
             await session.append(said("b"))
-            head = place.sql("SELECT head_seq, head_hash, messages, tokens FROM session")
+            columns = ("head_seq", "head_hash", "messages", "tokens", "active_at", "head_sum")
+            [head] = place.sql(f"SELECT {', '.join(columns)} FROM session")  # noqa: S608
             await session.append(said("c"))
             place.sql("DELETE FROM entry WHERE seq = 3")
-            place.sql(
-                "UPDATE session SET head_seq = ?, head_hash = ?, messages = ?, tokens = ?", *head[0]
-            )
-            with pytest.raises(SessionError):
+            place.sql(f"UPDATE session SET {' = ?, '.join(columns)} = ?", *head)  # noqa: S608
+            with pytest.raises(SessionConflict):
                 await session.append(said("d"))
+        return await store.verify()
+
+    assert place.run(main).ok
+
+
+def test_a_closing_session_keeps_its_lock_until_what_was_asked_for_is_done(place):
+    async def main(store):
+        async with place.open() as other:
+            session = await store.create("s")
+            gate = threading.Event()
+            begun = threading.Event()
+            busy = store._database.write(lambda _: (begun.set(), gate.wait(10)))
+            write = asyncio.ensure_future(busy)
+            await asyncio.to_thread(begun.wait, 10)
+            closing = asyncio.ensure_future(session.aclose())
+            await asyncio.sleep(0.05)
+            with pytest.raises(SessionLocked):
+                await other.open_session("s")
+            gate.set()
+            await asyncio.gather(write, closing)
+            async with other.open_session("s"):
+                pass
 
     place.run(main)
 

@@ -117,7 +117,8 @@ def test_one_flipped_byte_of_a_text_is_named_by_its_place_in_the_body(filled, te
             [("s", 0, "blob_ref"), ("", 0, "blob_ref")],
         ),
         (
-            "INSERT OR IGNORE INTO blob_ref SELECT owner.id, blob.id FROM owner, blob WHERE size = 256",
+            "INSERT OR IGNORE INTO blob_ref SELECT owner.id, blob.id FROM owner, blob"  # noqa: ISC004
+            " WHERE size = 256",
             [("t", 0, "blob_ref")],
         ),
         (
