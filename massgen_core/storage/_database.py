@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import StorageReadOnly
+from massgen_core.errors import StorageError, StorageReadOnly
 from massgen_core.storage._connect import (
     check_read_only,
     connect_read_only,
@@ -213,8 +213,8 @@ class Database:
             )
         return self._writer
 
-    def _closed(self) -> StorageReadOnly:
-        return StorageReadOnly(
+    def _closed(self) -> StorageError:
+        return StorageError(
             f"{str(self.path)!r} is closed",
             path=str(self.path),
             hint="Use it inside the `async with` block that opened it.",

@@ -2,7 +2,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from massgen_core.errors import InvalidArgument
@@ -55,6 +55,7 @@ def test_a_body_comes_back_as_it_was(body):
     assert round_trip(body) == body
 
 
+@settings(max_examples=50)
 @given(bodies)
 def test_the_text_is_a_function_of_the_body(body):
     """An import must find the hash that the export had."""
@@ -63,6 +64,7 @@ def test_the_text_is_a_function_of_the_body(body):
     assert encode_body(again) == (text, raws)
 
 
+@settings(max_examples=50)
 @given(bodies)
 def test_the_references_in_the_text_are_those_of_the_payloads(body):
     text, raws = encode_body(body)

@@ -265,8 +265,9 @@ def test_a_closed_database_says_so(path):
         await db.aclose()
         with pytest.raises(StorageError, match="is closed"):
             await db.write(put("a"))
-        with pytest.raises(StorageError, match="is closed"):
+        with pytest.raises(StorageError, match="is closed") as caught:
             await db.read(texts)
+        assert type(caught.value) is StorageError
 
     asyncio.run(main())
 
