@@ -117,7 +117,7 @@ def explain(cli: Cli, session: SessionArgument, path: DatabasePath = None) -> Re
     """
     from massgen_core.cli._history import fates
 
-    entries = with_store(cli, path, lambda store: store.read(session))
+    entries = with_store(cli, cli.app(path), lambda store: store.read(session))
     found = fates(entries)
     rows = [
         (
@@ -151,7 +151,7 @@ def restore(
     from massgen_core.cli._history import window_of
     from massgen_core.messages import message_to_json
 
-    entries = with_store(cli, path, lambda store: store.read(session))
+    entries = with_store(cli, cli.app(path), lambda store: store.read(session))
     messages = window_of(entries).restore(handle)
     data = {"handle": handle, "messages": messages}
     if text:

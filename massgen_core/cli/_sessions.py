@@ -24,6 +24,7 @@ from massgen_core.errors import StorageCorrupt
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from massgen_core.app import App
     from massgen_core.sessions import Entry, SessionInfo, SessionStore
 
 T = TypeVar("T")
@@ -33,17 +34,17 @@ app = typer.Typer(help="List, show, copy, move, remove and check sessions.", no_
 
 def with_store(
     cli: Cli,
-    path: Path | None,
+    app: "App",
     work: Callable[["SessionStore"], Awaitable[T]],
     *,
     write: bool = False,
 ) -> T:
-    """What `work` makes of the sessions at `path`; a spinner turns if it takes long."""
+    """What `work` makes of the sessions; a spinner turns if it takes long."""
     import asyncio
 
     async def main() -> T:
-        async with cli.app(path) as loaded:
-            return await work(await loaded.store(read_only=not write))
+        async with app:
+            return await work(await app.store(read_only=not write))
 
     with cli.busy("Writing …" if write else "Reading …"):
         return asyncio.run(main())
@@ -54,10 +55,11 @@ def list_sessions(cli: Cli, path: DatabasePath = None) -> Reply:
     """All sessions, the most recently active first."""
     from massgen_core.storage import database_path
 
-    if path is None and not database_path(cli.app().path).exists():
+    loaded = cli.app(path)
+    if path is None and not database_path(loaded.path).exists():
         cli.note("no session was written here yet")
         return Reply([])
-    infos = with_store(cli, path, lambda store: store.list())
+    infos = with_store(cli, loaded, lambda store: store.list())
     headers = ("session", "active", "entries", "messages", "tokens", "title")
     return Reply(infos, table_of(headers, map(_row, infos)))
 
@@ -84,7 +86,7 @@ def show(
         start = max(1, info.entries - last + 1) if last else 1
         return info, await store.read(session, start=start)
 
-    info, entries = with_store(cli, path, read)
+    info, entries = with_store(cli, cli.app(path), read)
     data = {**to_json(info), "newest": [_entry_to_json(entry) for entry in entries]}
     return Reply(data, partial(_shown, info, entries))
 
@@ -158,7 +160,7 @@ def fork(
 ) -> Reply:
     """Copies a session up to an entry; texts are shared on disk. Prints the copy's id."""
     info = with_store(
-        cli, path, lambda store: store.fork(session, at=at, new_id=new_id), write=True
+        cli, cli.app(path), lambda store: store.fork(session, at=at, new_id=new_id), write=True
     )
     cli.note(f"forked {session} after entry {info.parent_seq}")
     return Reply(info, f"{info.id}\n")
@@ -193,7 +195,7 @@ def export(
                 write(f"{line}\n")
         return len(kept)
 
-    number = with_store(cli, path, lines)
+    number = with_store(cli, cli.app(path), lines)
     if output is None:
         return Reply({"lines": kept})
     cli.note(f"wrote {number:,} lines to {output}")
@@ -209,7 +211,9 @@ def import_(
 ) -> Reply:
     """Reads a session; doing it twice changes nothing. Prints its id."""
     with read_lines(file) as lines:
-        info = with_store(cli, path, lambda store: store.import_(lines, new_id=new_id), write=True)
+        info = with_store(
+            cli, cli.app(path), lambda store: store.import_(lines, new_id=new_id), write=True
+        )
     cli.note(f"imported {info.entries:,} entries")
     return Reply(info, f"{info.id}\n")
 
@@ -226,7 +230,7 @@ def delete(
         return info
 
     agreed(f"Delete session {session}?", yes=yes)
-    info = with_store(cli, path, remove, write=True)
+    info = with_store(cli, cli.app(path), remove, write=True)
     cli.note(f"deleted {session}: {info.entries:,} entries")
     return Reply({"deleted": session, "entries": info.entries})
 
@@ -240,7 +244,7 @@ def verify(
     path: DatabasePath = None,
 ) -> Reply:
     """Checks every byte on disk: structure, chains, checksums, references. Damage ends with 5."""
-    report = with_store(cli, path, lambda store: store.verify(session))
+    report = with_store(cli, cli.app(path), lambda store: store.verify(session))
     size = f"{report.sessions:,} sessions, {report.entries:,} entries, {report.blobs:,} blobs"
     if report.ok:
         return Reply(report, f"{size}: no damage\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -204,22 +205,26 @@ def test_a_folder_that_cannot_be_written_denies(env, site, words, mgc, tmp_path)
 
 
 def on_terminal(env, folder, words, typed, *, until=""):
-    """Runs `mgc` on a pseudo terminal, types a line once the screen shows `until`."""
+    """Runs `mgc` on a pseudo terminal; types the next line each time the screen shows `until`."""
     import pty
 
     pid, screen = pty.fork()
     if not pid:
         os.chdir(folder)
         os.execve(sys.executable, [*MGC, *words], env)  # noqa: S606
-    shown, deadline = b"", time.monotonic() + 40
+    shown, sent, deadline = b"", 0, time.monotonic() + 40
     try:
         while time.monotonic() < deadline:
-            if typed and until.encode() in shown:
-                os.write(screen, typed.pop(0))
-            shown += os.read(screen, 65536)
+            if sent < min(len(typed), shown.count(until.encode())):
+                time.sleep(0.2)  # readline shows its prompt a moment before it listens
+                os.write(screen, typed[sent])
+                sent += 1
+            elif select.select([screen], [], [], 1)[0]:
+                shown += os.read(screen, 65536)
     except OSError:  # the other end is closed
         pass
-    os.close(screen)
+    finally:
+        os.close(screen)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
 
 
@@ -244,6 +249,14 @@ def test_a_chat_on_a_terminal_prompts_until_the_end_of_input(env, tmp_path):
 
     assert 0 == code, shown
     assert "You said: hello" in shown
+
+
+@POSIX
+def test_ctrl_c_at_the_prompt_ends_the_chat(env, tmp_path):
+    code, shown = on_terminal(env, tmp_path, ["chat", "--session", "s"], [b"\x03"], until="> ")
+
+    assert 130 == code, shown
+    assert "Go on with: mgc run --resume --session s" in shown
 
 
 @POSIX

@@ -30,6 +30,9 @@ def massgen_observe(event):
 
 
 def make(settings, _ctx):
+    if settings.window == 0:
+        raise errors.InvalidSetting("a window of 0 holds nothing", path="backend.window")
+
     def answer(request):
         newest = request.messages[-1]
         if newest.role == "tool":

@@ -219,12 +219,13 @@ def test_the_doctor_leaves_nothing_behind(mgc, folder):
     assert [] == list(folder.iterdir())
 
 
+@pytest.mark.usefixtures("scripted")
 @pytest.mark.parametrize(
     ("setting", "what"),
     [
         ("backend.name=nobody", "settings"),
         ("contxt=1", "settings"),
-        ("backend.weights=gone.gguf", "backend"),
+        ("backend.window=0", "backend"),
         ("storage.path=/proc/nowhere/x.db", "storage"),
     ],
 )

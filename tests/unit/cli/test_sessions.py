@@ -153,7 +153,7 @@ def test_nothing_is_deleted_off_a_terminal_without_yes(mgc):
     assert [] == mgc("session", "list", "--json").envelope["data"]
 
 
-@pytest.mark.usefixtures("written")
+@pytest.mark.usefixtures("written", "scripted")
 @pytest.mark.parametrize(
     "words",
     [
