@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from massgen_core.messages import Message, Text, ToolCall, ToolResult
+from massgen_core.messages import DEAD_CALL, Message, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-DEAD_CALL: Final = "[no result was recorded: the call was interrupted]"
 
 
 class Group(NamedTuple):
