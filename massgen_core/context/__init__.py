@@ -6,6 +6,7 @@ Strategies propose plans over groups of messages; the engine checks, carries out
 
 from massgen_core.context._engine import ContextEngine, Fit, FitReport, invalid_budget
 from massgen_core.context._groups import Group, handle_of
+from massgen_core.context._newest import clip_newest
 from massgen_core.context._plan import (
     Clip,
     Drop,
@@ -42,6 +43,7 @@ __all__ = [
     "Restore",
     "TruncationStrategy",
     "View",
+    "clip_newest",
     "fit_to_json",
     "handle_of",
     "invalid_budget",

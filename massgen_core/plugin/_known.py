@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "local"): "massgen-local",
+    ("strategy", "priority"): "massgen-priority",
     ("strategy", "sliding_window"): "massgen-sliding-window",
 }
 

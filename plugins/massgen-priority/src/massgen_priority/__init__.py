@@ -1,0 +1,1 @@
+"""The least important leaves first: a truncation strategy for massgen-core."""
