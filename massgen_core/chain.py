@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Chosen: TypeAlias = "str | tuple[str, BaseModel | None] | TruncationStrategy"
 
-RECOMMENDED: Final = ("sliding_window",)
+RECOMMENDED: Final = ("tool_pruning", "digest", "sliding_window")
 """The chain that is used when none is chosen, in order; of it, what is installed."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 SUMMARY: Final = "summary"
 """Key in `Message.meta` of a text that stands for others."""
+_TAG: Final = re.compile(r"<(?=\s*/?\s*summary)", re.IGNORECASE)
+
+
+def is_summary(group: Group) -> bool:
+    """Whether the group is a text that stands for others."""
+    return SUMMARY in group.messages[0].meta
 
 
 def clip_group(group: Group, limit: int, counter: TokenCounter, *, binaries: bool = False) -> Group:
@@ -41,7 +48,7 @@ def clip_group(group: Group, limit: int, counter: TokenCounter, *, binaries: boo
             return _stub(part, handle)
         return part
 
-    return _rewrite(group, clip, counter)
+    return _rewrite(group, clip, counter, 0 if binaries and _holds_media(group) else limit)
 
 
 def mask_group(group: Group, counter: TokenCounter) -> Group:
@@ -55,14 +62,19 @@ def mask_group(group: Group, counter: TokenCounter) -> Group:
         masked = replace(part, content=(Text(text),))
         return masked if counter.count(masked).tokens < size else part
 
-    return _rewrite(group, mask, counter)
+    return _rewrite(group, mask, counter, 0)
+
+
+def quoted(text: str) -> str:
+    """The text of a summary with its tags disarmed, so that nothing in it can end the summary."""
+    return _TAG.sub("&lt;", text)
 
 
 def summary_group(groups: Sequence[Group], text: str, counter: TokenCounter) -> Group:
     """One user message with `text` as quoted data, in the place of the first of `groups`."""
     messages = [message for group in groups for message in group.messages]
     handle = handle_of([message.id for message in messages])
-    body = f"<summary of={len(messages)} handle={handle}>\n{text}\n</summary>"
+    body = f"<summary of={len(messages)} handle={handle}>\n{quoted(text)}\n</summary>"
     message = Message(
         "user",
         (Text(body),),
@@ -74,20 +86,34 @@ def summary_group(groups: Sequence[Group], text: str, counter: TokenCounter) -> 
     return Group(groups[0].number, (message,), (tokens,), tokens, changed=True)
 
 
-def _rewrite(group: Group, change: Callable[[Message, Part], Part], counter: TokenCounter) -> Group:
+def _rewrite(
+    group: Group, change: Callable[[Message, Part], Part], counter: TokenCounter, least: int
+) -> Group:
+    """The group with its parts changed; messages of up to `least` tokens stay as they are."""
     messages, counts = [], []
     for message, count in zip(group.messages, group.counts, strict=True):
-        parts = tuple([change(message, part) for part in message.parts])
-        if not _same(parts, message.parts):
-            changed = replace(message, parts=parts)
-            size = counter.count(changed).tokens
-            if size < count:  # a marker can be longer than what it stands for
-                message, count = changed, size  # noqa: PLW2901 - the new one takes its place
-        messages.append(message)
-        counts.append(count)
+        kept, size = message, count
+        if count > least:
+            parts = tuple([change(message, part) for part in message.parts])
+            if not _same(parts, message.parts):
+                changed = replace(message, parts=parts)
+                size = counter.count(changed).tokens
+                kept = changed if size < count else message  # a marker can be longer than the text
+        messages.append(kept)
+        counts.append(min(size, count))
     if _same(messages, group.messages):
         return group
     return group.with_messages(tuple(messages), tuple(counts))
+
+
+def _holds_media(group: Group) -> bool:
+    """Whether there is a picture, a sound or a file in it."""
+    contents = [
+        parts
+        for message in group.messages
+        for parts in (message.parts, *(result.content for result in message.results))
+    ]
+    return any(isinstance(part, (Image, Audio, File)) for parts in contents for part in parts)
 
 
 def _same(new: Sequence[object], old: Sequence[object]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from massgen_core.context._apply import SUMMARY, clip_group
+from massgen_core.context._apply import clip_group, is_summary
 from massgen_core.context._plan import Clip, Drop
 from massgen_core.context._view import View
 from massgen_core.errors import ContextOverflowError
@@ -66,7 +66,7 @@ def newest_user(view: View) -> Group | None:
     """The newest group in which the user speaks; None if there is none."""
     for index in range(len(view) - 1, -1, -1):
         group = view[index]
-        if group.role == "user" and SUMMARY not in group.messages[0].meta:
+        if group.role == "user" and not is_summary(group):
             return group
     return None
 

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "local"): "massgen-local",
+    ("strategy", "digest"): "massgen-digest",
     ("strategy", "priority"): "massgen-priority",
     ("strategy", "sliding_window"): "massgen-sliding-window",
+    ("strategy", "summarizer"): "massgen-summarizer",
+    ("strategy", "tool_pruning"): "massgen-tool-pruning",
 }
 
 

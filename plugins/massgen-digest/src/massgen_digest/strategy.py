@@ -1,0 +1,133 @@
+"""The digest: what leaves the window leaves an extract behind. No model, always the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.context import Drop, FitContext, Goal, Plan, Replace, View
+from massgen_digest.extract import fill, names_in, ranked
+from massgen_digest.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from massgen_core.context import Group
+    from massgen_core.plugin import PluginContext
+
+_TINY: Final = 250
+"""Tokens of a digest in a tiny window, of which it may take half."""
+_FRAME: Final = 48
+"""Tokens of the message around a digest: its frame, tag and headings."""
+_LEAST: Final = 64
+"""Tokens below which a digest says too little to be worth its frame."""
+NAMES_BELOW: Final = 300
+"""Tokens below which a digest is a list of names: more of them fit than of excerpts."""
+
+
+class Digest:
+    """Replaces the oldest groups by an extract of them; user messages are the last to go."""
+
+    name = "digest"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seen: dict[int, tuple[Group, frozenset[str]]] = {}
+
+    def plan(self, view: View, goal: Goal, ctx: FitContext) -> Plan | None:
+        """Evicts until the rest and a digest fit; the digest gets all the room that is left."""
+        leaving = self._leaving(view, goal, ctx)
+        if not leaving:
+            return None
+        numbers = tuple(group.number for group in leaving)
+        left = view.tokens - sum(group.tokens for group in leaving)
+        room = goal.tokens - left
+        if room < _LEAST:
+            return Plan((Drop(numbers, "no room is left for a digest"),))
+        out = frozenset(numbers)
+        said = [g if _is_digest(g) else ctx.history[g.number] for g in leaving]
+        staying = [group for group in view if group.number not in out]
+
+        async def produce() -> str:
+            known = self._names(staying)
+            count = lambda text: ctx.counter.count_text(text).tokens  # noqa: E731
+            return digest(said, known, room - _FRAME, count)
+
+        return Plan((Replace(numbers, produce, room, "the oldest leave a digest behind"),))
+
+    def _names(self, groups: Sequence[Group]) -> set[str]:
+        """All atoms of the groups; those of a group that was seen before are remembered."""
+        now: dict[int, tuple[Group, frozenset[str]]] = {}
+        for group in groups:
+            before = self._seen.get(group.number)
+            if before is None or before[0] is not group:
+                before = (group, names_in(group))
+            now[group.number] = before
+        self._seen = now
+        return set().union(*[names for _, names in now.values()])
+
+    def _leaving(self, view: View, goal: Goal, ctx: FitContext) -> list[Group]:
+        """The oldest groups that have to go, earlier digests among them, oldest first."""
+        free = goal.tokens - sum(g.tokens for g in view if g.number in ctx.protected)
+        excess = view.tokens - goal.tokens + self._size(free)
+        droppable = ctx.droppable(view)
+        users = self._users_that_stay(droppable, free)
+        out: list[Group] = []
+        for group in droppable:
+            if _is_digest(group):
+                out.append(group)
+                excess -= group.tokens
+        for group in droppable:
+            if excess <= 0:
+                break
+            if group.number not in users and not _is_digest(group):
+                out.append(group)
+                excess -= group.tokens
+        if all(_is_digest(group) for group in out):
+            return []
+        return sorted(out, key=lambda group: group.number)
+
+    def _size(self, free: int) -> int:
+        """Tokens of the digest: a share of what may be filled, more of it where that is little."""
+        return max(int(self._settings.share * free), min(free // 2, _TINY))
+
+    def _users_that_stay(self, groups: Sequence[Group], free: int) -> frozenset[int]:
+        """Numbers of the user messages that may stay, newest first."""
+        room = self._settings.user_share * free
+        out = set()
+        for group in reversed(groups):
+            if group.role == "user" and not _is_digest(group) and group.tokens <= room:
+                out.add(group.number)
+                room -= group.tokens
+        return frozenset(out)
+
+
+def digest(
+    leaving: Sequence[Group], known: Collection[str], room: int, count: Callable[[str], int]
+) -> str:
+    """An extract of `leaving` in at most `room` tokens, without the names that are `known`."""
+    said = [
+        group.text for group in reversed(leaving) if group.role == "user" and not _is_digest(group)
+    ]
+    statements = fill(said, room // 2, count)
+    room -= sum(count(f"{line}\n") for line in statements)
+    names_only = room < NAMES_BELOW
+    atoms = ranked(leaving, known)
+    lines = fill([name if names_only else around for name, around in atoms], room, count)
+    parts = []
+    if statements:
+        parts.append("The user said:\n" + "\n".join(reversed(statements)))
+    if lines:
+        parts.append(
+            "Names: " + " ".join(lines) if names_only else "Excerpts:\n" + "\n".join(lines)
+        )
+    return "\n".join(parts)
+
+
+def make(settings: Settings | None, ctx: PluginContext) -> Digest:
+    """The strategy; called by massgen-core."""
+    del ctx
+    return Digest(settings or Settings())
+
+
+def _is_digest(group: Group) -> bool:
+    return "summary" in group.messages[0].meta
