@@ -6,7 +6,9 @@ Strategies propose plans over groups of messages; the engine checks, carries out
 
 from massgen_core.context._engine import ContextEngine, Fit, FitReport, invalid_budget
 from massgen_core.context._groups import Group, handle_of
+from massgen_core.context._lexical import LexicalIndex, terms_of
 from massgen_core.context._newest import clip_newest
+from massgen_core.context._page import page_end
 from massgen_core.context._plan import (
     Clip,
     Drop,
@@ -35,6 +37,7 @@ __all__ = [
     "FitReport",
     "Goal",
     "Group",
+    "LexicalIndex",
     "Mask",
     "Offload",
     "Plan",
@@ -47,5 +50,7 @@ __all__ = [
     "fit_to_json",
     "handle_of",
     "invalid_budget",
+    "page_end",
+    "terms_of",
     "view_from_json",
 ]

@@ -110,12 +110,12 @@ def _clip_leaves(value: Any, limit: int, count: Callable[[str], int], handle: st
 
 def _ends(text: str, keep: int) -> tuple[int, int]:
     """Where the head ends and the tail begins, so that at most about `keep` characters remain."""
-    head = _safe(text, int(keep * HEAD_SHARE), forward=False)
-    tail = _safe(text, len(text) - (keep - int(keep * HEAD_SHARE)), forward=True)
+    head = safe_cut(text, int(keep * HEAD_SHARE), forward=False)
+    tail = safe_cut(text, len(text) - (keep - int(keep * HEAD_SHARE)), forward=True)
     return head, max(head, tail)
 
 
-def _safe(text: str, position: int, *, forward: bool) -> int:
+def safe_cut(text: str, position: int, *, forward: bool) -> int:
     """The nearest good place to cut, not after `position` (not before it if `forward`)."""
     if position <= 0 or position >= len(text):
         return max(0, min(position, len(text)))

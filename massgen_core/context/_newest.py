@@ -32,6 +32,7 @@ def clip_newest(view: View, limit: int, ctx: FitContext) -> Clip | None:
     if newest.tokens <= room:
         return None
     share = max(_LEAST, room // 2 // len(newest.messages))
-    if max(newest.counts) < 2 * share:  # a cut, with its marker, would hardly free anything
-        return None
+    sizes = zip(newest.messages, newest.counts, strict=True)
+    if all(size < 2 * share * len(message.parts) for message, size in sizes):
+        return None  # cuts, with their markers, would hardly free anything
     return Clip((newest.number,), share, "larger than the window")
