@@ -13,6 +13,7 @@ for, and closes it at the end:
 
 from __future__ import annotations
 
+import json
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Self, cast
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from massgen_core.clock import Clock
     from massgen_core.context import TruncationStrategy
     from massgen_core.events import Event
+    from massgen_core.messages import JSONValue
     from massgen_core.sessions import Session, SessionStore
     from massgen_core.settings import Loaded, Lookup, Names, Settings
 
@@ -65,6 +67,7 @@ class App:
         self._stack = AsyncExitStack()
         self._store: SessionStore | None = None
         self._backend: Backend | None = None
+        self._others: dict[str, Backend] = {}
 
     @classmethod
     def load(
@@ -117,7 +120,7 @@ class App:
     @property
     def context(self) -> PluginContext:
         """What the factories of plugins may use."""
-        return PluginContext(clock=self._clock, data_dir=None, models=self.models)
+        return PluginContext(self._clock, None, self.models, self._backend_and_model)
 
     def strategies(self, names: Sequence[str] | None = None) -> tuple[TruncationStrategy, ...]:
         """The chain of the settings, or of `names`, each with the settings it has there.
@@ -174,6 +177,26 @@ class App:
             self._backend = self.host.create("backend", name, own, self.context)
             self._stack.push_async_callback(self._backend.aclose)
         return self._backend
+
+    def _backend_and_model(self, section: Mapping[str, JSONValue] | None) -> tuple[Backend, str]:
+        """The backend that a plugin asks for; the agent's where nothing else is said of it.
+
+        Raises:
+            PluginError: It is not installed, or broken.
+            SettingsError: The section cannot be used.
+        """
+        own = dict(section or {})
+        name, model = own.pop("name", None), own.pop("model", None)
+        chosen = self.settings.backend
+        agents = DEFAULT_BACKEND if chosen is None else chosen.name
+        if name in (None, agents) and not own:
+            return self.backend(), str(model or self.model)
+        key = json.dumps([name, own], sort_keys=True)
+        if key not in self._others:
+            backend = self.host.create("backend", str(name or agents), own, self.context)
+            self._stack.push_async_callback(backend.aclose)
+            self._others[key] = backend
+        return self._others[key], str(model or self._others[key].name)
 
     @property
     def model(self) -> str:

@@ -4,6 +4,7 @@ Strategies propose plans over groups of messages; the engine checks, carries out
 `TruncationStrategy` for how to write one.
 """
 
+from massgen_core.context._apply import quoted
 from massgen_core.context._engine import ContextEngine, Fit, FitReport, invalid_budget
 from massgen_core.context._groups import Group, handle_of
 from massgen_core.context._lexical import LexicalIndex, terms_of
@@ -19,6 +20,7 @@ from massgen_core.context._plan import (
     Offload,
     Plan,
     PlanOperation,
+    Produced,
     Replace,
     Restore,
     TruncationStrategy,
@@ -42,6 +44,7 @@ __all__ = [
     "Offload",
     "Plan",
     "PlanOperation",
+    "Produced",
     "Replace",
     "Restore",
     "TruncationStrategy",
@@ -51,6 +54,7 @@ __all__ = [
     "handle_of",
     "invalid_budget",
     "page_end",
+    "quoted",
     "terms_of",
     "view_from_json",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from massgen_core.context._floor import newest_user
-from massgen_core.context._plan import Eager, FitContext, Goal, Replace
+from massgen_core.context._plan import Eager, FitContext, Goal, Produced, Replace
 from massgen_core.context._view import View
 from massgen_core.context._work import Work
 from massgen_core.errors import InvalidArgument
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from massgen_core.context._groups import Group
-    from massgen_core.context._plan import TruncationStrategy
+    from massgen_core.context._plan import Outcome, TruncationStrategy
     from massgen_core.tokens import TokenCounter
 
 
@@ -145,7 +145,7 @@ class ContextEngine:
 
     def _steps(
         self, view: View, limit: int, history: Sequence[Group]
-    ) -> Generator[Replace, str | Exception, Fit]:
+    ) -> Generator[Replace, Outcome, Fit]:
         """The fit, without a loop: yields each `Replace` and is sent its text or error."""
         over = view.tokens > self.trigger * limit
         low = int(self.target * limit) if over else view.tokens
@@ -178,16 +178,39 @@ def _task(history: Sequence[Group]) -> Group | None:
     return next((group for group in history if group.role == "user"), None)
 
 
-async def _produce(request: Replace) -> str | Exception:
+async def _produce(request: Replace) -> Outcome:
     try:
-        text: object = await request.produce()
-        return text if isinstance(text, str) else TypeError(f"{type(text).__name__}, expected text")
+        made: object = await request.produce()
+        text = made.text if isinstance(made, Produced) else made
+        if isinstance(made, (str, Produced)) and isinstance(text, str):
+            return made
+        return TypeError(f"{type(text).__name__}, expected text")
     except Exception as exc:  # noqa: BLE001 - the strategy fence, as in Work.ask
         return exc
 
 
-def _produce_sync(request: Replace) -> str | Exception:
-    """Awaits on a loop of its own; in a thread, where this thread already runs one."""
+def _without_loop(request: Replace) -> Outcome:
+    """The text, if it is made without waiting for anything.
+
+    Raises:
+        RuntimeError: It needs an event loop.
+    """
+    work = _produce(request)
+    try:
+        work.send(None)
+    except StopIteration as done:
+        if isinstance(done.value, RuntimeError):  # "no running event loop", or its own
+            raise done.value from None
+        return done.value  # type: ignore[no-any-return]  # a coroutine's return value is untyped here
+    work.close()
+    raise RuntimeError("it waits")
+
+
+def _produce_sync(request: Replace) -> Outcome:
+    """The text, from a loop of its own; in a thread, where this thread already runs one."""
+    if not request.price:  # no model is asked: most likely nothing is awaited at all
+        with contextlib.suppress(RuntimeError):
+            return _without_loop(request)
     import asyncio  # noqa: PLC0415 - 30 ms that few sync users need
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 

@@ -72,12 +72,30 @@ class Offload:
 
 
 @dataclass(frozen=True, slots=True)
+class Produced:
+    """A text, and a reason that says better than the plan could how it came about.
+
+    Attributes:
+        text: The text.
+        reason: Takes the place of the operation's reason in the report.
+    """
+
+    text: str
+    reason: str
+
+
+Outcome: TypeAlias = str | Produced | Exception
+"""What came of a `Replace.produce`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Replace:
     """Put one text in the place of the groups.
 
     Attributes:
         groups: Numbers of the groups.
-        produce: Makes the text; awaited only when the engine carries the plan out.
+        produce: Makes the text; awaited only when the engine carries the plan out. A `Produced`
+            brings the reason to report with it.
         limit: Tokens the text may have; a longer one replaces nothing.
         reason: Why, in words for a person.
         price: Tokens that a paid model reads and writes to make it; 0 without a model.
@@ -85,7 +103,7 @@ class Replace:
 
     kind: ClassVar[Literal["replace"]] = "replace"
     groups: tuple[int, ...]
-    produce: Callable[[], Awaitable[str]] = field(repr=False)
+    produce: Callable[[], Awaitable[str | Produced]] = field(repr=False)
     limit: int
     reason: str
     price: int = 0

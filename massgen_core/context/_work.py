@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from massgen_core.context._apply import clip_group, mask_group, summary_group
+from massgen_core.context._apply import clip_group, is_summary, mask_group, summary_group
 from massgen_core.context._floor import NAME as FLOOR
 from massgen_core.context._floor import floor
 from massgen_core.context._groups import handle_of
@@ -15,6 +16,7 @@ from massgen_core.context._plan import (
     Offload,
     Plan,
     PlanOperation,
+    Produced,
     Replace,
     Restore,
 )
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from massgen_core.context._groups import Group
-    from massgen_core.context._plan import FitContext, Goal, TruncationStrategy
+    from massgen_core.context._plan import FitContext, Goal, Outcome, TruncationStrategy
 
 
 class _Refused(Exception):
@@ -60,19 +62,19 @@ class Work:
         self.events.append(StrategyFailed(strategy.name, error))
         return None
 
-    def carry_out(
-        self, strategy: str, plan: Plan, goal: Goal
-    ) -> Generator[Replace, str | Exception, None]:
+    def carry_out(self, strategy: str, plan: Plan, goal: Goal) -> Generator[Replace, Outcome, None]:
         """Applies all of the plan, or, with an event, nothing of it."""
         view, records = self.view, []
         try:
             for operation in _operations(plan):
                 self._check(view, operation)
-                text: str | Exception = ""
-                if isinstance(operation, Replace):
-                    text = yield operation
+                text: Outcome = (yield operation) if isinstance(operation, Replace) else ""
+                done = operation
+                if isinstance(text, Produced):
+                    done = replace(operation, reason=text.reason or operation.reason)
+                    text = text.text
                 after = self._apply(view, operation, text)
-                records.append(self._record(strategy, view, after, operation))
+                records.append(self._record(strategy, view, after, done))
                 view = after
             _check_progress(self.view, view, plan, goal)
         except _Refused as refusal:
@@ -125,10 +127,14 @@ class Work:
                 return View(changed)
 
     def _cut(self, group: Group, operation: Clip | Mask | Offload) -> Group:
+        """What stands for the group now; cut from what was said, not from an earlier cut."""
+        said = group if is_summary(group) else self.ctx.history[group.number]
         if isinstance(operation, Mask):
-            return mask_group(group, self.ctx.counter)
-        binaries = isinstance(operation, Offload)
-        return clip_group(group, operation.limit, self.ctx.counter, binaries=binaries)
+            cut = mask_group(said, self.ctx.counter)
+        else:
+            binaries = isinstance(operation, Offload)
+            cut = clip_group(said, operation.limit, self.ctx.counter, binaries=binaries)
+        return cut if cut.tokens < group.tokens else group
 
     def _replace(self, view: View, operation: Replace, text: str | Exception) -> View:
         if isinstance(text, Exception):

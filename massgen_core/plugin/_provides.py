@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 from massgen_core.clock import Clock
 
 if TYPE_CHECKING:
-    from massgen_core.tokens import ModelCatalogue  # noqa: TC004  # a plugin's entry is light
+    # ruff: noqa: TC004 - a plugin's entry is light
+    from massgen_core.backends import Backend
+    from massgen_core.messages import JSONValue
+    from massgen_core.tokens import ModelCatalogue
 
 PLUGIN_API: Final = 1
 ENTRY_POINT_GROUP: Final = "massgen_core.plugins"
@@ -67,11 +71,16 @@ class PluginContext:
         clock: Time, so that tests can move it.
         data_dir: Folder the plugin may keep files in; None if nothing may be written.
         models: Windows, tokenizers and abilities of models.
+        backend: Gives a backend and the model to ask it for; None where there is no application
+            that has one. Called with None it gives the agent's own, called with a section of
+            settings (``name``, ``model``, the backend's own keys) that one; a section without a
+            ``name`` is about the agent's backend. Whoever gave it closes it.
     """
 
     clock: Clock
     data_dir: Path | None
     models: ModelCatalogue
+    backend: Callable[[Mapping[str, JSONValue] | None], tuple[Backend, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Keep:
 
 @hookimpl
 def massgen_backend():
-    return Provides(name="scripted", factory=f"{__name__}:make")
+    return [Provides(name=name, factory=f"{__name__}:make") for name in ("scripted", "other")]
 
 
 @hookimpl
@@ -179,3 +179,34 @@ def test_a_chain_takes_strategies_as_they_are(host):
     assert ["keep"] == names(strategy_chain(host, ctx, [("keep", None)]))
     with pytest.raises(InvalidArgument, match="expected a list of names"):
         strategy_chain(host, ctx, "keep")
+
+
+def test_a_plugin_is_given_the_agents_backend(load):
+    app = load("backend.model=m")
+    give = app.context.backend
+
+    assert (app.backend(), "m") == give(None)
+    assert (app.backend(), "small") == give({"model": "small"})
+    assert (app.backend(), "m") == give({"name": "scripted"})
+    assert 1 == len(MADE)
+
+
+def test_a_plugin_is_given_another_backend_once_and_it_is_closed(load):
+    app = load()
+    give = app.context.backend
+    backend, model = give({"name": "other"})
+
+    assert (backend, "small") == give({"name": "other", "model": "small"})
+    assert "scripted" == model, "the backend's own name, for want of another"
+    assert backend is not app.backend()
+    asyncio.run(app.aclose())
+    assert [True, True] == [made.closed for made in MADE]
+
+
+def test_a_backend_that_a_plugin_cannot_have_is_a_typed_error(load):
+    give = load().context.backend
+
+    with pytest.raises(PluginNotFound, match="nobody"):
+        give({"name": "nobody"})
+    with pytest.raises(SettingsError, match="window"):
+        give({"name": "other", "window": 3})
