@@ -454,6 +454,8 @@ class ContextOverflow(BackendError):
     Attributes:
         limit: The window in tokens, if the provider named it.
         used: The prompt's size in tokens as the provider counted it, if named.
+        answer: Tokens that the request asked for as an answer, if the provider named them as a part
+            of what does not fit: then `used` alone may be below `limit`.
     """
 
     code = "provider-overflow"
@@ -464,6 +466,7 @@ class ContextOverflow(BackendError):
         *,
         limit: int | None = None,
         used: int | None = None,
+        answer: int | None = None,
         backend: str = "",
         status: int | None = None,
         hint: str = "",
@@ -471,6 +474,7 @@ class ContextOverflow(BackendError):
         super().__init__(message, backend=backend, status=status, hint=hint)
         self.limit = limit
         self.used = used
+        self.answer = answer
 
 
 class RateLimited(BackendError):

@@ -225,3 +225,22 @@ def test_the_ends_are_given_to_the_user():
     repaired = repair_order([system("Be."), greeting], "anthropic")
     assert ["system", "user", "assistant", "user"] == [message.role for message in repaired]
     assert greeting is repaired[2]
+
+
+def test_results_of_one_id_go_to_its_calls_in_order():
+    messages = [HI, calls("a", "a"), tool("a", "first"), tool("a", "second"), user("Well?")]
+    repaired = repair_order(messages, "openai")
+    results = [(r.call_id, r.text) for m in repaired for r in m.results]
+    assert [("a", "first"), ("a-2", "second")] == results
+
+
+def test_a_result_belongs_to_the_nearest_call_before_it():
+    messages = [HI, calls("a"), user("Again."), calls("a"), tool("a", "new"), user("Well?")]
+    repaired = repair_order(messages, "openai")
+    assert [DEAD_CALL, "new"] == [r.text for m in repaired for r in m.results]
+
+
+def test_an_answer_may_be_the_last_word_where_that_is_taken():
+    messages = [HI, tool("x", "?"), assistant("Here is")]
+    assert "assistant" == repair_order(messages, "openai")[-1].role
+    assert "user" == repair_order(messages, "gemini")[-1].role

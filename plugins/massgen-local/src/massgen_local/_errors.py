@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from massgen_core.backends import classify_text
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
-    ContextOverflow,
     Fatal,
     InvalidRequest,
     Transient,
@@ -20,7 +20,6 @@ from massgen_core.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OVERFLOW: Final = "exceed_context_size_error"
 _NAME: Final = "local"
 
 
@@ -62,9 +61,8 @@ def _of_server(error: ServerError) -> BackendError:
     text, payload = str(error), error.payload
     code = payload.get("code")
     status = code if isinstance(code, int) else error.status
-    if payload.get("type") == _OVERFLOW:
-        limit, used = payload.get("n_ctx"), payload.get("n_prompt_tokens")
-        return ContextOverflow(text, limit=limit, used=used, backend=_NAME, status=status)
+    if refusal := classify_text(text, code=payload.get("type"), status=status, backend=_NAME):
+        return refusal
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return AuthFailed(text, backend=_NAME, status=status)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
