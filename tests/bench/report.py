@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ column says otherwise; compare columns of one table, not tables of two machines.
 def machine() -> str:
     peers = [f"{name} {version(name)}" for name in ("massgen-core", "tiktoken", "langchain-core")]
     parts = [f"Python {platform.python_version()}", f"{os.cpu_count()} cores", platform.machine()]
-    return f"Measured with {', '.join([*parts, *peers])}.\n"
+    day = datetime.now(UTC).date().isoformat()
+    return f"Measured on {day} with {', '.join([*parts, *peers])}.\n"
 
 
 def run(script: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from massgen_core.context import ContextEngine, ContextWindow
 from massgen_core.messages import ToolCall, assistant, tool, user
 from massgen_core.tokens import ModelCatalogue, counter_for
-from massgen_digest.extract import atoms_of, fill, name_of
+from massgen_digest.extract import atoms_of, fill
 from massgen_digest.settings import Settings
 from massgen_digest.strategy import Digest
 
@@ -99,7 +99,7 @@ def test_a_tiny_window_gets_names_only():
     ],
 )
 def test_atoms_are_the_specific_words_but_not_the_keys_of_objects(text, names):
-    assert [name_of(match) for match in atoms_of(text)] == names
+    assert [name for name, _, _ in atoms_of(text)] == names
 
 
 @given(st.lists(st.text(min_size=1, max_size=40), max_size=40), st.integers(0, 200))

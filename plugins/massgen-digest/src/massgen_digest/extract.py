@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.messages import Text, ToolCall, ToolResult
 
@@ -19,18 +18,11 @@ if TYPE_CHECKING:
 
     from massgen_core.context import Group
 
-_ATOM: Final = re.compile(
-    r"""
-    (?<![\w./@:#-])                      # at the beginning of a word
-    (?=[A-Za-z0-9.:-]*                   # that is specific: it holds
-       (?: [/_@#] | \d{3} | [a-z][A-Z]   # a path, snake_case, 404, camelCase,
-         | [A-Za-z]\d | \d[A-Za-z]       # v2, 3rd,
-         | \w\.\w ) )                    # or a dotted name
-    [A-Za-z0-9_./@:#-]{4,64}+
-    (?! \\?" \s* : )                    # and is no key of a JSON object: the schema names those
-    """,
-    re.VERBOSE | re.ASCII,
-)
+_WORD: Final = re.compile(r"[A-Za-z0-9_./@:#-]{4,64}")
+_SPECIFIC: Final = re.compile(r"[/_@#]|\d{3}|[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|\w\.\w")
+"""A path, snake_case, 404, camelCase, v2, 3rd, or a dotted name."""
+_KEY: Final = re.compile(r'\\?"\s*:')
+"""What follows the key of a JSON object: keys are known from the schema, values are not."""
 _AROUND: Final = 28
 """Characters kept on each side of an atom."""
 _LONGEST_RESULT: Final = 4000
@@ -38,32 +30,40 @@ _LONGEST_RESULT: Final = 4000
 _WEIGHTS: Final = {"call": 4.0, "user": 4.0, "assistant": 3.0, "result": 1.0}
 _RECENCY: Final = 2.5
 """Weight of being last against the logarithm of the score; both by hand, on one session."""
-_CARRIED: Final = 2.0
-"""Score of an atom that an earlier digest kept, on top of its place at the beginning."""
 
 
-@dataclass(slots=True)
-class Atom:
-    """A specific word, where it stood last, and how much it weighs."""
+class Spot(NamedTuple):
+    """Where an atom stands."""
 
-    score: float
-    place: int
-    around: str
+    name: str
+    weight: float
+    text: str
+    start: int
+    end: int
 
-
-def atoms_of(text: str) -> Iterator[re.Match[str]]:
-    """The specific words of a text."""
-    return _ATOM.finditer(text)
-
-
-def name_of(match: re.Match[str]) -> str:
-    """The atom itself, without the punctuation of its sentence."""
-    return match[0].strip(".:-/#")
+    @property
+    def around(self) -> str:
+        """The atom with the words around it."""
+        return self.text[max(0, self.start - _AROUND) : self.end + _AROUND]
 
 
-def names_in(group: Group) -> frozenset[str]:
-    """All atoms of a group."""
-    return frozenset([name_of(m) for _, text in sources(group) for m in atoms_of(text)])
+def atoms_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """The specific words of a text, without the punctuation of their sentence; start and end."""
+    for match in _WORD.finditer(text):
+        word = match[0]
+        if word.isalpha() and word.islower():  # most words; cheaper to ask than a pattern
+            continue
+        if _SPECIFIC.search(word) and not _KEY.match(text, match.end()):
+            yield word.strip(".:-/#"), match.start(), match.end()
+
+
+def spots_in(group: Group) -> list[Spot]:
+    """All atoms of a group, in order."""
+    return [
+        Spot(name, _WEIGHTS[kind], text, start, end)
+        for kind, text in sources(group)
+        for name, start, end in atoms_of(text)
+    ]
 
 
 def sources(group: Group) -> Iterator[tuple[str, str]]:
@@ -78,23 +78,27 @@ def sources(group: Group) -> Iterator[tuple[str, str]]:
                 yield "result", part.text[:_LONGEST_RESULT]
 
 
-def ranked(groups: Sequence[Group], known: Collection[str]) -> list[tuple[str, str]]:
-    """The atoms of the groups with what surrounds them, most important first, none of `known`."""
-    found: dict[str, Atom] = {}
-    for place, group in enumerate(groups):
-        for kind, text in sources(group):
-            for match in atoms_of(text):
-                word = name_of(match)
-                if word not in known:
-                    _add(found, word, _WEIGHTS[kind], place, _around(text, match))
-    last = max(1, len(groups))
+def ranked(groups: Sequence[Sequence[Spot]], known: Collection[str]) -> list[Spot]:
+    """Where each atom stood last, most important first, without those that are `known`.
 
-    def importance(item: tuple[str, Atom]) -> float:
-        atom = item[1]
-        return math.log1p(atom.score) + _RECENCY * atom.place / last
-
-    best = sorted(found.items(), key=importance, reverse=True)
-    return [(word, atom.around) for word, atom in best]
+    Args:
+        groups: The atoms of each group, oldest first.
+        known: Names that need no place.
+    """
+    scores: dict[str, float] = {}
+    last: dict[str, tuple[int, Spot]] = {}
+    for place, spots in enumerate(groups):
+        for spot in spots:
+            name = spot.name
+            scores[name] = scores.get(name, 0.0) + spot.weight
+            last[name] = place, spot
+    share = _RECENCY / max(1, len(groups))
+    best = sorted(
+        (name for name in last if name not in known),
+        key=lambda name: math.log1p(scores[name]) + share * last[name][0],
+        reverse=True,
+    )
+    return [last[name][1] for name in best]
 
 
 def fill(lines: Iterable[str], room: int, count: Callable[[str], int]) -> list[str]:
@@ -117,16 +121,3 @@ def fill(lines: Iterable[str], room: int, count: Callable[[str], int]) -> list[s
 
 _NARROW: Final = 24
 """Tokens of room in which hardly a line fits any more."""
-
-
-def _add(found: dict[str, Atom], word: str, weight: float, place: int, around: str) -> None:
-    atom = found.get(word)
-    if atom is None:
-        found[word] = Atom(weight, place, around)
-    else:
-        atom.score += weight
-        atom.place, atom.around = place, around
-
-
-def _around(text: str, match: re.Match[str]) -> str:
-    return text[max(0, match.start() - _AROUND) : match.end() + _AROUND]

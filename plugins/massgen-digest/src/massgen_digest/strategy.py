@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.context import Drop, FitContext, Goal, Plan, Replace, View
-from massgen_digest.extract import fill, names_in, ranked
+from massgen_digest.extract import Spot, fill, ranked, spots_in
 from massgen_digest.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Sequence
 
     from massgen_core.context import Group
     from massgen_core.plugin import PluginContext
+    from massgen_core.tokens import TokenCounter
 
 _TINY: Final = 250
 """Tokens of a digest in a tiny window, of which it may take half."""
@@ -31,7 +32,7 @@ class Digest:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._seen: dict[int, tuple[Group, frozenset[str]]] = {}
+        self._seen: dict[int, tuple[Group, list[Spot]]] = {}
 
     def plan(self, view: View, goal: Goal, ctx: FitContext) -> Plan | None:
         """Evicts until the rest and a digest fit; the digest gets all the room that is left."""
@@ -43,27 +44,32 @@ class Digest:
         room = goal.tokens - left
         if room < _LEAST:
             return Plan((Drop(numbers, "no room is left for a digest"),))
+        said = [group if _is_digest(group) else ctx.history[group.number] for group in leaving]
         out = frozenset(numbers)
-        said = [g if _is_digest(g) else ctx.history[g.number] for g in leaving]
         staying = [group for group in view if group.number not in out]
 
         async def produce() -> str:
-            known = self._names(staying)
-            count = lambda text: ctx.counter.count_text(text).tokens  # noqa: E731
-            return digest(said, known, room - _FRAME, count)
+            return self._digest(said, staying, room - _FRAME, ctx.counter)
 
         return Plan((Replace(numbers, produce, room, "the oldest leave a digest behind"),))
 
-    def _names(self, groups: Sequence[Group]) -> set[str]:
-        """All atoms of the groups; those of a group that was seen before are remembered."""
-        now: dict[int, tuple[Group, frozenset[str]]] = {}
-        for group in groups:
-            before = self._seen.get(group.number)
-            if before is None or before[0] is not group:
-                before = (group, names_in(group))
-            now[group.number] = before
-        self._seen = now
-        return set().union(*[names for _, names in now.values()])
+    def _digest(
+        self, said: Sequence[Group], staying: Sequence[Group], room: int, counter: TokenCounter
+    ) -> str:
+        spots = [self._spots(group) for group in said]
+        self._seen = {
+            group.number: (group, self._spots(group)) for group in staying
+        }  # what left is not needed again
+        known = {spot.name for _, found in self._seen.values() for spot in found}
+        statements = [
+            group.text for group in reversed(said) if group.role == "user" and not _is_digest(group)
+        ]
+        return digest(statements, ranked(spots, known), room, counter)
+
+    def _spots(self, group: Group) -> list[Spot]:
+        """The atoms of the group; those of one that was seen before are remembered."""
+        before = self._seen.get(group.number)
+        return before[1] if before is not None and before[0] is group else spots_in(group)
 
     def _leaving(self, view: View, goal: Goal, ctx: FitContext) -> list[Group]:
         """The oldest groups that have to go, earlier digests among them, oldest first."""
@@ -101,18 +107,23 @@ class Digest:
         return frozenset(out)
 
 
-def digest(
-    leaving: Sequence[Group], known: Collection[str], room: int, count: Callable[[str], int]
-) -> str:
-    """An extract of `leaving` in at most `room` tokens, without the names that are `known`."""
-    said = [
-        group.text for group in reversed(leaving) if group.role == "user" and not _is_digest(group)
-    ]
+def digest(said: Sequence[str], spots: Sequence[Spot], room: int, counter: TokenCounter) -> str:
+    """An extract in at most `room` tokens.
+
+    Args:
+        said: What the user said, newest first.
+        spots: Atoms, most important first.
+        room: Tokens.
+        counter: The tokenizer in force.
+    """
+
+    def count(text: str) -> int:
+        return counter.count_text(text).tokens
+
     statements = fill(said, room // 2, count)
     room -= sum(count(f"{line}\n") for line in statements)
     names_only = room < NAMES_BELOW
-    atoms = ranked(leaving, known)
-    lines = fill([name if names_only else around for name, around in atoms], room, count)
+    lines = fill((spot.name if names_only else spot.around for spot in spots), room, count)
     parts = []
     if statements:
         parts.append("The user said:\n" + "\n".join(reversed(statements)))

@@ -24,6 +24,8 @@ _STUB = 32
 """Tokens of the stub that stands for a masked result, its frame included."""
 _FRAME = 16
 """Tokens of a message that are not its text: a clip leaves them."""
+_STEP = 1.2
+"""Ratio of one step of the clip limit to the next."""
 _INGEST_SHARE = 2
 """A result over the limit is clipped to half of it: head and tail, not nearly all."""
 
@@ -55,8 +57,9 @@ class ToolPruning:
             )
             older = [group for group in older if group not in repeated]
         if older and excess > 0:
-            level = max(_level(older, excess) - _FRAME, self._settings.least_tokens)
-            if bulky := tuple(group.number for group in older if max(group.counts) > level):
+            level = _step(_level(older, excess) - _FRAME, self._settings.least_tokens)
+            most = level + _FRAME
+            if bulky := tuple(group.number for group in older if max(group.counts) > most):
                 operations.append(Offload(bulky, level, "older than what stays verbatim"))
         return Plan(tuple(operations)) if operations else None
 
@@ -102,6 +105,14 @@ def _repeated(view: View, older: Sequence[Group]) -> list[Group]:
         and max(group.counts[1:], default=0) > 2 * _STUB
         and all(last_place[call.name, call.arguments] > group.number for call in calls)
     ]
+
+
+def _step(level: int, least: int) -> int:
+    """The next lower of few steps, so that what an earlier fit clipped mostly stays as it is."""
+    step = float(least)
+    while step * _STEP <= level:
+        step *= _STEP
+    return int(step)
 
 
 def _level(groups: Sequence[Group], excess: int) -> int:
