@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from massgen_core.context._apply import clip_group, is_summary, mask_group, summary_group
 from massgen_core.context._floor import NAME as FLOOR
@@ -22,12 +22,16 @@ from massgen_core.context._plan import (
 )
 from massgen_core.context._view import View
 from massgen_core.events import Operation, PlanRejected, StrategyFailed
+from massgen_core.messages import check_order
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from massgen_core.context._groups import Group
     from massgen_core.context._plan import FitContext, Goal, Outcome, TruncationStrategy
+
+_WORTH_PAYING: Final = 0.05
+"""Share of the limit that a paid text must free: less, and the next turns pay for it again."""
 
 
 class _Refused(Exception):
@@ -68,6 +72,7 @@ class Work:
         try:
             for operation in _operations(plan):
                 self._check(view, operation)
+                _check_price(view, operation, goal)
                 text: Outcome = (yield operation) if isinstance(operation, Replace) else ""
                 done = operation
                 if isinstance(text, Produced):
@@ -77,6 +82,7 @@ class Work:
                 records.append(self._record(strategy, view, after, done))
                 view = after
             _check_progress(self.view, view, plan, goal)
+            _check_order(self.view, view)
         except _Refused as refusal:
             self.events.append(PlanRejected(strategy, refusal.invariant, refusal.reason))
             return
@@ -195,3 +201,29 @@ def _check_progress(before: View, after: View, plan: Plan, goal: Goal) -> None:
         return
     if after.tokens >= before.tokens:
         raise _Refused(8, f"frees nothing: {before.tokens} tokens before, {after.tokens} after")
+
+
+def _check_price(view: View, operation: PlanOperation, goal: Goal) -> None:
+    """Whether a paid text promises enough; asked before anything is paid for."""
+    if not isinstance(operation, Replace) or not operation.price:
+        return
+    numbers = frozenset(operation.groups)
+    promised = sum(group.tokens for group in view if group.number in numbers) - operation.limit
+    least = max(int(_WORTH_PAYING * goal.limit), operation.limit)
+    if promised < least:
+        raise _Refused(
+            8,
+            f"its paid text is sure to free {max(0, promised)} tokens only, "
+            f"{least} are the least that is paid for",
+        )
+
+
+def _check_order(before: View, after: View) -> None:
+    """Whether each group that was changed still is what every provider takes."""
+    kept = {group.number: group for group in before}
+    for group in after:
+        if kept.get(group.number) is group:
+            continue
+        for problem in check_order(group.messages, "openai"):
+            if problem.rule != "missing-result" or not group.open:
+                raise _Refused(2, f"breaks the order of group {group.number}: {problem.text}")

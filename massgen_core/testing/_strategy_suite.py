@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,15 @@ from hypothesis import strategies as st
 
 from massgen_core.context import ContextEngine, ContextWindow, TruncationStrategy, View
 from massgen_core.errors import ContextOverflowError, MassgenError
-from massgen_core.messages import Message, Reasoning, Text, ToolCall, ToolResult
+from massgen_core.messages import (
+    Message,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    check_order,
+)
+from massgen_core.messages.order import REQUIREMENTS
 from massgen_core.testing._histories import histories
 from massgen_core.testing._suite import Suite
 from massgen_core.tokens import Count, ModelCatalogue, counter_for
@@ -149,6 +158,19 @@ class StrategySuite(Suite):
         numbers = [group.number for group in window.view]
         assert numbers
         assert numbers == sorted(set(numbers))
+
+    @properties
+    @given(histories(), st.floats(0.1, 1.0))
+    def test_06_roles_are_legal_for_every_provider(
+        self, messages: list[Message], share: float
+    ) -> None:
+        """What OpenAI, Anthropic and Gemini take before a fit, they take after it."""
+        window = self.window([*legal(messages), Message("user", (Text("Go on."),), "last", 0.0)])
+        said = {rules: check_order(window.view.messages, rules) for rules in REQUIREMENTS}
+        assert said == dict.fromkeys(REQUIREMENTS, ())
+        window.fit(budget(window, share))
+        seen = {rules: check_order(window.view.messages, rules) for rules in REQUIREMENTS}
+        assert seen == dict.fromkeys(REQUIREMENTS, ())
 
     @properties
     @given(histories(), st.floats(0.1, 1.0))
@@ -366,6 +388,25 @@ def smallest(group: Group) -> int:
 def budget(window: ContextWindow, share: float) -> int:
     """A share of what was said, but not less than a fit can reach."""
     return max(int(window.view.tokens * share), floor_of(window))
+
+
+def legal(messages: Sequence[Message]) -> list[Message]:
+    """The history with a word in blank messages, and with ids that no two calls share."""
+    out: list[Message] = []
+    turn = 0
+    for message in messages:
+        turn += message.role != "tool"
+        parts: list[Part] = []
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                parts.append(replace(part, id=f"{part.id}_{turn}"))
+            elif isinstance(part, ToolResult):
+                parts.append(replace(part, call_id=f"{part.call_id}_{turn}"))
+            else:
+                blank = isinstance(part, Text) and not part.text.strip()
+                parts.append(Text("Well.") if blank else part)
+        out.append(replace(message, parts=tuple(parts)))
+    return out
 
 
 def reasoning(group: Group) -> list[Reasoning]:
