@@ -13,6 +13,7 @@ KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "local"): "massgen-local",
     ("strategy", "digest"): "massgen-digest",
     ("strategy", "priority"): "massgen-priority",
+    ("strategy", "relevance"): "massgen-relevance",
     ("strategy", "sliding_window"): "massgen-sliding-window",
     ("strategy", "summarizer"): "massgen-summarizer",
     ("strategy", "tool_pruning"): "massgen-tool-pruning",

@@ -1,0 +1,1 @@
+"""What is needed again comes back: a truncation strategy for massgen-core."""
