@@ -91,18 +91,33 @@ class StrategyFailed:
 
 @dataclass(frozen=True, slots=True)
 class OverflowReported:
-    """A provider refused a request as too long; the window is refitted and sent again, smaller.
+    """A request was too long for the window; the view is refitted and what is sent next is smaller.
 
     Attributes:
         limit: The window the provider named, tokens; None if it did not.
         used: The prompt size it counted, tokens; None if it did not.
-        attempt: How often this request was refused so far, from 1.
+        attempt: How often this request was too long so far, from 1.
+        cause: ``refused`` (or nothing was answered), ``cut`` (the window filled while the answer
+            was written; it goes on), ``over`` (it was answered although it was too long).
     """
 
     kind: ClassVar[str] = "context.overflow_reported"
     limit: int | None
     used: int | None
     attempt: int
+    cause: Literal["refused", "cut", "over"] = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRepaired:
+    """Messages were put in an order the provider takes; the journal keeps them as they were.
+
+    Attributes:
+        problems: What was wrong, a line each; told once for a conversation.
+    """
+
+    kind: ClassVar[str] = "context.history_repaired"
+    problems: tuple[str, ...]
 
 
 # Memory: sessions now, the ledger's events join them
@@ -276,7 +291,9 @@ class PluginFailed:
     error: str
 
 
-ContextEvent: TypeAlias = ContextFitted | PlanRejected | StrategyFailed | OverflowReported
+ContextEvent: TypeAlias = (
+    ContextFitted | PlanRejected | StrategyFailed | OverflowReported | HistoryRepaired
+)
 MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined
 BackendEvent: TypeAlias = (
     TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished

@@ -18,7 +18,13 @@ from massgen_core.messages import Message, Part, Text
 if TYPE_CHECKING:
     from massgen_core.messages import JSONValue
 
+CUT: Final = "cut"
+"""Key in `Message.meta` of an answer that the window ended and that the next message continues."""
 _USUAL: Final = frozenset({"stop", "tool_calls"})
+_ALL_OF_IT: Final = 0.9
+"""Share of the tokens asked for from which on an answer is ended by them, not by the window."""
+_FULL: Final = 0.99
+"""Share of the window from which on a prompt leaves no room for a word."""
 
 
 class Answer:
@@ -63,9 +69,30 @@ class Answer:
         """Whether neither text nor a call came."""
         return not any(isinstance(part, Text) or part.kind == "tool_call" for part in self._whole())
 
-    def message(self, author: str) -> Message:
-        """The answer as a message, parts in the order they came."""
+    def cut_by_window(self, most: int | None) -> bool:
+        """Whether the window ended the text, not `most`, the tokens that were asked for."""
+        if self.finished is None or self.finished.reason != "length" or self.empty:
+            return False
+        calls = any(part.kind == "tool_call" for part in self._parts)
+        usage = self.usage
+        if calls or usage is None or most is None:
+            return False
+        return usage.completion < _ALL_OF_IT * most
+
+    def unanswered(self, most: int | None, window: int) -> bool:
+        """Whether nothing was answered because the window was full."""
+        if self.finished is None or not self.empty:
+            return False
+        usage = self.usage
+        if self.finished.reason == "length":
+            return usage is None or most is None or usage.completion < most
+        return usage is not None and usage.prompt >= _FULL * window
+
+    def message(self, author: str, *, cut: bool = False) -> Message:
+        """The answer as a message, parts in the order they came; `cut` if it is to go on."""
         meta: dict[str, JSONValue] = {"author": author}
+        if cut:
+            meta[CUT] = True
         if self.finished is not None and self.finished.reason not in _USUAL:
             meta["finish"] = self.finished.reason
         return Message("assistant", self._whole() or (Text(""),), meta=meta)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from massgen_core.messages import Message, ToolSpec
+from massgen_core.messages import Message, Rules, ToolSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -43,6 +43,8 @@ class Caps:
         tools: Whether the model can be given tools. If not, a request with tools is refused.
         images: Whether messages may hold pictures.
         reasoning: Whether the model emits reasoning.
+        rules: Whose rules the order of messages has to follow; requests are checked by them before
+            they are sent. See `massgen_core.messages.order`.
     """
 
     window: int
@@ -50,6 +52,7 @@ class Caps:
     tools: bool = False
     images: bool = False
     reasoning: bool = False
+    rules: Rules = "openai"
 
 
 class Backend(Protocol):

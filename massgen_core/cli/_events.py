@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from massgen_core.events import (
     ContextFitted,
     Finished,
+    HistoryRepaired,
     JournalQuarantined,
     MessageAppended,
     OverflowReported,
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 HANDLE: Final = "HANDLE"
 _SHORT: Final = 72
+_OVERFLOWS: Final = {
+    "refused": "the provider refused the request as too long{}; sending less",
+    "cut": "the window filled while the answer was written{}; going on with less",
+    "over": "the request was longer than the window{}; the next one is smaller",
+}
 
 
 def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list[str]:
@@ -47,7 +53,13 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
         verbose: Whether to tell of everything but the text itself.
     """
     match event:
-        case ContextFitted() | PlanRejected() | StrategyFailed() | OverflowReported():
+        case (
+            ContextFitted()
+            | PlanRejected()
+            | StrategyFailed()
+            | OverflowReported()
+            | HistoryRepaired()
+        ):
             return _context(event, restore)
         case SessionResumed() | JournalQuarantined():
             return [_memory(event)]
@@ -97,7 +109,9 @@ def _context(event: ContextEvent, restore: str) -> list[str]:
             sizes = [f"{event.used:,} tokens"] if event.used is not None else []
             sizes += [f"window {event.limit:,}"] if event.limit is not None else []
             known = f" ({', '.join(sizes)})" if sizes else ""
-            return [f"the provider refused the request as too long{known}; sending less"]
+            return [_OVERFLOWS[event.cause].format(known)]
+        case HistoryRepaired():
+            return [f"put the messages in order: {problem}" for problem in event.problems]
         case _:
             assert_never(event)
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from massgen_core.backends import Caps, Request
-from massgen_core.errors import BackendError, ContextOverflow, Fatal, InvalidRequest
+from massgen_core.errors import (
+    BackendError,
+    ContextOverflow,
+    Fatal,
+    InvalidRequest,
+    MalformedHistory,
+)
 from massgen_core.events import (
     BackendEvent,
     Finished,
@@ -21,11 +27,13 @@ from massgen_core.events import (
     ToolCalled,
     Usage,
 )
-from massgen_core.messages import Reasoning, ToolCall
+from massgen_core.messages import Reasoning, ToolCall, check_order
 from massgen_core.tokens import TokenCounter, estimating_counter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from massgen_core.messages import Rules
 
 _WORD: Final = re.compile(r"\s*\S+\s?|\s+")
 
@@ -70,10 +78,12 @@ class ScriptedBackend:
         counter: Counts prompts and answers; the estimator if omitted.
         tools: Whether it takes tools; if not, a request with tools is refused.
         names_numbers: Whether an overflow names limit and size.
+        strict: Whose rules of message order it keeps: it says so in its caps, and refuses what they
+            forbid (`MalformedHistory`; then the script does not move on).
 
     Attributes:
         requests: All requests that were not refused, in order.
-        refused: How many requests did not fit the window.
+        refused: How many requests did not fit the window or were out of order.
         running: Streams that run now.
         closed: Whether `aclose` was called.
 
@@ -95,6 +105,7 @@ class ScriptedBackend:
         counter: TokenCounter | None = None,
         tools: bool = True,
         names_numbers: bool = True,
+        strict: Rules | None = None,
     ) -> None:
         self.name: Final = "scripted"
         self.window = window
@@ -106,6 +117,7 @@ class ScriptedBackend:
         self._counter = counter or estimating_counter()
         self._tools = tools
         self._names_numbers = names_numbers
+        self._strict: Rules | None = strict
 
     async def stream(self, request: Request, /) -> AsyncGenerator[BackendEvent, None]:
         """The next answer of the script."""
@@ -123,7 +135,8 @@ class ScriptedBackend:
     async def caps(self, model: str, /) -> Caps:
         """What the arguments say, for any model."""
         del model
-        return Caps(self.window, self.window, tools=self._tools)
+        rules = self._strict or "openai"
+        return Caps(self.window, self.window, tools=self._tools, rules=rules)
 
     def classify(self, error: BaseException, /) -> BackendError:
         """A `BackendError` as it is, all else as `Fatal`."""
@@ -144,6 +157,9 @@ class ScriptedBackend:
             raise Fatal("the scripted backend is closed", backend=self.name)
         if request.tools and not self._tools:
             raise InvalidRequest("this scripted backend takes no tools", backend=self.name)
+        if self._strict and (problems := check_order(request.messages, self._strict)):
+            self.refused += 1
+            raise MalformedHistory(str(problems[0]), backend=self.name, status=400)
 
     def _next(self, request: Request) -> Answer:
         used = self._prompt(request)

@@ -5,9 +5,9 @@ from itertools import repeat
 import pytest
 
 from massgen_core.backends import Request
-from massgen_core.errors import ContextOverflow, Fatal, Transient
+from massgen_core.errors import ContextOverflow, Fatal, MalformedHistory, Transient
 from massgen_core.events import Finished, TextDelta, ToolCalled, Usage
-from massgen_core.messages import ToolCall, user
+from massgen_core.messages import ToolCall, assistant, user
 from massgen_core.testing import Answer, BackendSuite, ScriptedBackend
 
 ONE = "one two three four five six seven eight nine ten"
@@ -88,3 +88,18 @@ def test_an_answer_ends_at_the_window():
     assert Finished("length", "scripted") == events[-1]
     usage = events[-2]
     assert usage.prompt + usage.completion <= 60
+
+
+def test_a_strict_backend_refuses_what_a_provider_refuses_and_the_script_waits():
+    backend = ScriptedBackend(["ok"], strict="anthropic")
+    said = [user("Hi"), assistant("", ToolCall("c", "f")), user("Well?")]
+
+    async def send(messages):
+        return [event async for event in backend.stream(Request("scripted", tuple(messages)))]
+
+    with pytest.raises(MalformedHistory, match="message 1: the call 'c' has no result"):
+        asyncio.run(send(said))
+    assert TextDelta("ok") == asyncio.run(send(said[:1]))[0]
+    assert (1, 1) == (backend.refused, len(backend.requests))
+    assert "anthropic" == asyncio.run(backend.caps("scripted")).rules
+    assert "openai" == asyncio.run(ScriptedBackend().caps("scripted")).rules

@@ -11,6 +11,7 @@ from massgen_core.cli._events import lines
 from massgen_core.events import (
     ContextFitted,
     Finished,
+    HistoryRepaired,
     JournalQuarantined,
     MessageAppended,
     Operation,
@@ -43,6 +44,17 @@ TOLD = {
     StrategyFailed("greedy", "ValueError: no"): ["strategy greedy failed: ValueError: no"],
     OverflowReported(8192, 9000, 1): [
         "the provider refused the request as too long (9,000 tokens, window 8,192); sending less"
+    ],
+    OverflowReported(None, 512, 1, "cut"): [
+        "the window filled while the answer was written (512 tokens); going on with less"
+    ],
+    OverflowReported(8192, 9000, 1, "over"): [
+        "the request was longer than the window (9,000 tokens, window 8,192); "
+        "the next one is smaller"
+    ],
+    HistoryRepaired(("message m1: x", "message m2: y")): [
+        "put the messages in order: message m1: x",
+        "put the messages in order: message m2: y",
     ],
     OverflowReported(None, None, 2): ["the provider refused the request as too long; sending less"],
     SessionResumed("s", 1200): ["resumed session s with 1,200 entries"],

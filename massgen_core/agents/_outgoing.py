@@ -1,0 +1,121 @@
+"""What leaves: a view in an order the provider takes, checked before anything is paid for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.errors import MalformedHistory
+from massgen_core.messages import Message, OrderChecker, check_order, repair_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from massgen_core.context import Group, View
+    from massgen_core.messages import OrderProblem, Rules
+    from massgen_core.tokens import TokenCounter
+
+_STRICTEST: Final[tuple[Rules, ...]] = ("anthropic", "openai")
+"""Together they refuse whatever one provider refuses."""
+_SEALS: Final = re.compile(r"thinking|reasoning|signature", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The messages of a request.
+
+    Attributes:
+        messages: In an order the provider takes.
+        more: Counted tokens they have beyond the view's, if something was put right.
+        news: What was put right for the first time, a line each.
+    """
+
+    messages: tuple[Message, ...]
+    more: int = 0
+    news: tuple[str, ...] = ()
+
+
+class Order:
+    """Checks requests of a conversation; one that only grew costs what is new.
+
+    Args:
+        rules: Whose rules the backend's provider has.
+        counter: Counts what was put right.
+
+    Attributes:
+        distrusted: What a provider said that refused an order these rules take; empty if none did.
+    """
+
+    def __init__(self, rules: Rules, counter: TokenCounter) -> None:
+        self.rules: Rules = rules
+        self.distrusted = ""
+        self.told: set[str] = set()
+        self._counter = counter
+        self.changed()
+
+    def changed(self) -> None:
+        """The view is not the one that was checked, with more at its end."""
+        self._checker: OrderChecker | None = None
+        self._groups = 0
+        self._last: Group | None = None
+        self._found: list[OrderProblem] = []
+
+    def outgoing(
+        self, head: Sequence[Message], view: View, tail: Sequence[Message] = ()
+    ) -> Outgoing:
+        """The messages of the next request.
+
+        Raises:
+            MalformedHistory: They cannot be put right.
+        """
+        problems = self._problems(head, view, tail)
+        messages = (*head, *view.messages, *tail)
+        if not problems and not self.distrusted:
+            return Outgoing(messages)
+        repaired = self._repaired(messages)
+        if left := check_order(repaired, self.rules):
+            raise MalformedHistory(f"the request cannot be put in order: {left[0]}")
+        lines = [self._line(messages, problem) for problem in problems]
+        if self.distrusted and repaired != messages:
+            lines.append(f"the provider refused the order: {self.distrusted}")
+        news = tuple(line for line in dict.fromkeys(lines) if line not in self.told)
+        return Outgoing(repaired, self._more(messages, repaired), news)
+
+    def _problems(
+        self, head: Sequence[Message], view: View, tail: Sequence[Message]
+    ) -> list[OrderProblem]:
+        settled = len(view) - 1
+        grown = self._groups <= settled and (
+            not self._groups or view[self._groups - 1] is self._last
+        )
+        if self._checker is None or not grown:
+            self.changed()
+            self._checker = OrderChecker(self.rules)
+            self._found += self._checker.feed(head)
+        while self._groups < settled:
+            self._last = view[self._groups]
+            self._found += self._checker.feed(self._last.messages)
+            self._groups += 1
+        fork = self._checker.fork()
+        newest = () if view.last is None else view.last.messages
+        return [*self._found, *fork.feed((*newest, *tail)), *fork.end()]
+
+    def _repaired(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        if not self.distrusted:
+            return repair_order(messages, self.rules)
+        reasoning = _SEALS.search(self.distrusted) is None
+        for rules in _STRICTEST:
+            messages = repair_order(messages, rules, reasoning=reasoning)
+        return messages
+
+    def _line(self, messages: Sequence[Message], problem: OrderProblem) -> str:
+        if not messages:
+            return problem.text
+        return f"message {messages[problem.index].id}: {problem.text}"
+
+    def _more(self, before: Iterable[Message], after: Iterable[Message]) -> int:
+        old = {id(message): message for message in before}
+        new = {id(message): message for message in after}
+        added = sum(self._counter.count(new[key]).tokens for key in new.keys() - old.keys())
+        return added - sum(self._counter.count(old[key]).tokens for key in old.keys() - new.keys())
