@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 
 from massgen_core.agents._conversation import Conversation
 from massgen_core.agents._journal import Source
+from massgen_core.agents._recall import NAME as RECALL
+from massgen_core.agents._recall import SPEC
 from massgen_core.agents._tools import tool_table
 from massgen_core.agents._turn import Budget, Turn
 from massgen_core.context import ContextEngine
@@ -44,6 +46,8 @@ class Agent:
         output_reserve: Tokens kept free for the answer, and the longest one asked for; the smaller
             of the model's longest answer and a quarter of the window if omitted.
         safety: Share of the window kept free besides.
+        recall: Whether the model may fetch what left its window with a tool. It is told of the tool
+            once something left, if the backend takes tools and the window has room for it.
 
     Raises:
         UnknownModel: `info` is omitted and the catalogue does not have the model.
@@ -78,6 +82,7 @@ class Agent:
         max_steps: int = 50,
         output_reserve: int | None = None,
         safety: float = 0.02,
+        recall: bool = True,
     ) -> None:
         self.backend = backend
         self.model = model
@@ -89,6 +94,7 @@ class Agent:
         self._head = (system(instructions),) if instructions else ()
         self._reserve = output_reserve
         self._safety = safety
+        self._recall = recall and RECALL not in self._tools
         self._conversations: WeakKeyDictionary[Session, Conversation] = WeakKeyDictionary()
         _check(max_steps, output_reserve, safety)
 
@@ -172,6 +178,7 @@ class Agent:
             safety=self._safety,
             instructions=sum(count(message).tokens for message in self._head),
             tools=count(specs).tokens,
+            recall=count([SPEC]).tokens if self._recall and caps.tools else 0,
         )
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
+from massgen_core.agents._recall import Recall
 from massgen_core.context import ContextWindow, fit_to_json, view_from_json
 from massgen_core.errors import AgentError, InvalidArgument, SessionConflict
 from massgen_core.events import MessageAppended
@@ -44,6 +45,7 @@ class Conversation:
 
     Attributes:
         window: History and view.
+        recall: What left the view.
         calibration: From our counts to the provider's.
         limit: The model's window as the provider named it in a refusal; None if it did not.
         ceiling: Counted tokens a view may have, after a refusal without numbers; None if none came.
@@ -53,6 +55,7 @@ class Conversation:
         self, session: Session, engine: ContextEngine, calibration: Calibration, source: Source
     ) -> None:
         self.window = ContextWindow(engine)
+        self.recall = Recall(self.window)
         self.calibration = calibration
         self.limit: int | None = None
         self.ceiling: int | None = None

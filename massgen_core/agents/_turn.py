@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from massgen_core.agents._answer import Answer, total
 from massgen_core.agents._conversation import SHRINK, Conversation
+from massgen_core.agents._recall import NAME as RECALL
+from massgen_core.agents._recall import ROOM_SHARE as RECALL_SHARE
 from massgen_core.agents._tools import Tool
 from massgen_core.backends import Backend, Request
 from massgen_core.errors import ContextOverflow, ContextOverflowError, TooManySteps, Transient
@@ -45,6 +47,7 @@ class Budget:
         safety: Share of the window kept free besides.
         instructions: Counted size of the system message.
         tools: Counted size of the tools.
+        recall: Counted size of the recall tool; 0 if it is never offered.
     """
 
     window: int
@@ -53,11 +56,21 @@ class Budget:
     safety: float
     instructions: int
     tools: int
+    recall: int = 0
 
-    @property
-    def fixed(self) -> int:
-        """Counted tokens that are in every request."""
-        return self.instructions + self.tools
+    def request(self, conversation: Conversation) -> int:
+        """Counted tokens of the next request."""
+        recall = self.recall if self.offers_recall(conversation) else 0
+        return self.instructions + self.tools + recall + conversation.window.view.tokens
+
+    def offers_recall(self, conversation: Conversation) -> bool:
+        """Whether the next request has the recall tool: something left, and there is room for it.
+
+        `room` leaves it free; but where the first thing left in the last fit, that did not.
+        """
+        room = self._room(conversation)
+        recall = self._for_recall(conversation, room)
+        return 0 < recall <= room - conversation.window.view.tokens
 
     def answer(self, conversation: Conversation) -> int:
         """Tokens the answer may have."""
@@ -69,12 +82,23 @@ class Budget:
         Raises:
             ContextOverflowError: Nothing is left for it.
         """
+        room = self._room(conversation)
+        return room - self._for_recall(conversation, room)
+
+    def _for_recall(self, conversation: Conversation, room: int) -> int:
+        """Tokens of the recall tool; 0 if nothing left, or if it would take too much of `room`."""
+        offered = conversation.recall.needed and self.recall * RECALL_SHARE <= room
+        return self.recall if offered else 0
+
+    def _room(self, conversation: Conversation) -> int:
+        """Counted tokens that messages and the recall tool may have together."""
         window = self._window(conversation)
         usable = window - self.answer(conversation)
         if self.longest_prompt:
             usable = min(usable, self.longest_prompt)
         usable -= math.ceil(self.safety * window)
-        room = conversation.calibration.budget(usable) - self.fixed
+        fixed = self.instructions + self.tools
+        room = conversation.calibration.budget(usable) - fixed
         if conversation.ceiling is not None:
             room = min(room, conversation.ceiling)
         if room > 0:
@@ -86,7 +110,7 @@ class Budget:
         raise ContextOverflowError(
             f"instructions and tools leave no room for messages in a window of {window} tokens",
             limit=max(0, usable),
-            used=self.fixed,
+            used=fixed,
             table=table,
             hint="Shorten the instructions, give the agent fewer tools, lower "
             "context.output_reserve, or choose a model with a larger window.",
@@ -168,7 +192,7 @@ class Turn:
     async def _smaller(self, refusal: ContextOverflow) -> int:
         """What the provider's numbers teach, and what the view may have after them."""
         sent = self.conversation.window.view.tokens
-        await self.conversation.overflowed(refusal, self.budget.fixed + sent)
+        await self.conversation.overflowed(refusal, self.budget.request(self.conversation))
         return min(self.budget.room(self.conversation), max(1, int(SHRINK * sent)))
 
     async def _attempt(self, limit: int) -> AsyncGenerator[Event, None]:
@@ -180,7 +204,7 @@ class Turn:
             yield ContextFitted(
                 report.tokens_before, report.tokens_after, report.limit, report.operations
             )
-        counted = self.budget.fixed + self.conversation.window.view.tokens
+        counted = self.budget.request(self.conversation)
         answer = Answer()
         async with aclosing(self._stream(answer)) as events:
             async for event in events:
@@ -214,17 +238,29 @@ class Turn:
         return Request(
             self.model,
             (*self.head, *self.conversation.window.view.messages),
-            tools=tuple([tool.spec for tool in self.tools.values()]),
+            tools=tuple([tool.spec for tool in self._offered().values()]),
             max_output=self.budget.answer(self.conversation),
         )
 
+    def _offered(self) -> Mapping[str, Tool]:
+        """The tools of the next request, by name."""
+        return self._known() if self.budget.offers_recall(self.conversation) else self.tools
+
+    def _known(self) -> Mapping[str, Tool]:
+        """The tools that a call is looked up in: recall is one once something left."""
+        if not self.budget.recall or not self.conversation.recall.needed:
+            return self.tools
+        room = self.budget.room(self.conversation)
+        return {**self.tools, RECALL: self.conversation.recall.tool(room)}
+
     async def _use(self, calls: list[ToolCall]) -> AsyncGenerator[Event, None]:
         """Runs the tools at the same time; results are written down in the order of the calls."""
+        tools = self._known()
         await self.conversation.started(calls)
         for call in calls:
             yield ToolStarted(call)
         # Not a TaskGroup: one must not be held over a yield, the reader may be in another task.
-        tasks = [asyncio.create_task(self._result(call)) for call in calls]
+        tasks = [asyncio.create_task(_result(call, tools)) for call in calls]
         try:
             for call, task in zip(calls, tasks, strict=True):
                 result = await task
@@ -236,13 +272,14 @@ class Turn:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _result(self, call: ToolCall) -> ToolResult:
-        tool = self.tools.get(call.name)
-        if tool is not None:
-            return await tool.run(call)
-        known = f"the tools are: {', '.join(self.tools)}" if self.tools else "there are no tools"
-        text = f"Error: there is no tool {call.name!r}; {known}"
-        return ToolResult(call.id, (Text(text),), call.name, is_error=True)
+
+async def _result(call: ToolCall, tools: Mapping[str, Tool]) -> ToolResult:
+    tool = tools.get(call.name)
+    if tool is not None:
+        return await tool.run(call)
+    known = f"the tools are: {', '.join(tools)}" if tools else "there are no tools"
+    text = f"Error: there is no tool {call.name!r}; {known}"
+    return ToolResult(call.id, (Text(text),), call.name, is_error=True)
 
 
 def _window_was_full(answer: Answer, most: int | None) -> bool:
