@@ -26,13 +26,17 @@ _ENOUGH: Final = 5
 _PRIOR_WEIGHT: Final = 5_000.0
 """Counted tokens the prior is worth."""
 _PERCENTILE: Final = 0.95
+_ANSWER: Final = (0.5, 1.5)
+"""Bounds of an answer's reported size, as shares of the size to expect. What is outside holds more
+than the message, such as reasoning that is not sent back."""
 
 
 class Calibration:
     """What the provider will report for a request, learned from what it reported before.
 
-    One object per agent and model. An estimate is the last reported size plus the difference we
-    count times a learned ratio; before the first report it is the count times the family's prior.
+    One object per agent and model. An estimate is the last reported size (of a request and its
+    answer) plus the difference we count times a learned ratio; before the first report it is the
+    count times the family's prior.
 
     Args:
         prior: Reported tokens per counted token to expect, `ModelInfo.ratio`.
@@ -92,6 +96,24 @@ class Calibration:
         if self._reported:
             self._learn(counted - self._counted, reported - self._reported)
         self._counted, self._reported = int(counted), int(reported)
+
+    def answered(self, *, counted: int, reported: int) -> None:
+        """Learns from the answer to the request observed last, which the next one will hold.
+
+        Without it, the answer is a part of the next request that is estimated; with it, it is
+        known. Ignored if the provider counted more, or less, than the message can be.
+
+        Args:
+            counted: Our count of the message that was kept.
+            reported: The tokens the provider reported for it, without reasoning that was not kept.
+        """
+        if not (self._reported and _sane(counted) and _sane(reported)):
+            return
+        low, high = _ANSWER
+        if not low * self.ratio * counted <= reported <= high * self.ratio * counted + _SAMPLE:
+            return
+        self._counted += int(counted)
+        self._reported += int(reported)
 
     def _learn(self, counted: int, reported: int) -> None:
         if abs(counted) < _SAMPLE or (counted > 0) != (reported > 0):

@@ -158,3 +158,33 @@ def test_a_prior_that_cannot_be_is_refused(prior):
 def test_one_agents_reports_are_not_anothers():
     taught([(1_000, 2_000)])
     assert 1_000 == Calibration(exact=True).estimate(1_000)
+
+
+def test_an_answer_is_known_and_not_estimated():
+    calibration = taught([(10_000, 12_000)], prior=1.25)
+    calibration.answered(counted=1_000, reported=1_100)
+    assert 13_100 == calibration.estimate(11_000)
+    assert 13_100 + 125 == calibration.estimate(11_100)
+
+
+def test_an_answer_that_holds_more_than_its_message_teaches_nothing():
+    calibration = taught([(10_000, 12_000)], prior=1.25)
+    before = calibration.to_json()
+    calibration.answered(counted=1_000, reported=5_000)
+    calibration.answered(counted=1_000, reported=100)
+    calibration.answered(counted=0, reported=100)
+    assert before == calibration.to_json()
+    fresh = Calibration(exact=True)
+    fresh.answered(counted=10, reported=10)
+    assert Calibration(exact=True).to_json() == fresh.to_json()
+
+
+def test_what_comes_between_answers_is_learned_apart_from_them():
+    calibration = Calibration(1.0, exact=False)
+    counted = reported = 0
+    for _ in range(40):  # results weigh 1.5, answers 1.0
+        counted, reported = counted + 1_000, reported + 1_500
+        calibration.observe(counted=counted, reported=reported)
+        calibration.answered(counted=500, reported=500)
+        counted, reported = counted + 500, reported + 500
+    assert 1.4 < calibration.ratio < 1.5
