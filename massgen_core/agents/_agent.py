@@ -125,6 +125,7 @@ class Agent:
         first = session not in self._conversations
         conversation = self._conversation(session)
         with conversation.alone():
+            conversation.order.keep_to(caps.rules)
             for opening in (session.quarantined, session.resumed) if first else ():
                 if opening is not None:
                     yield opening

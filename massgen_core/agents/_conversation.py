@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from massgen_core.agents._answer import CUT
 from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
+from massgen_core.agents._outgoing import Order
 from massgen_core.agents._recall import Recall
 from massgen_core.context import ContextWindow, fit_to_json, view_from_json
 from massgen_core.errors import AgentError, InvalidArgument, SessionConflict
@@ -40,12 +42,14 @@ class Conversation:
     - ``fit``: `fit_to_json`, the agent and the tokenizer; before the request that needs it is sent.
     - ``usage``: ``counted`` and what the provider reported for it; or its refusal as too long.
     - ``tool_state``: ``started``, before a tool runs.
-    - ``note``: ``partial``, the text of an answer that broke off. It joins the conversation if the
-      user goes on from it, and is left aside if the answer is asked for again.
+    - ``note``: ``repaired``, what was put in order before a request was sent; or ``partial``, the
+      text of an answer that broke off. That joins the conversation if the user goes on from it,
+      and is left aside if the answer is asked for again.
 
     Attributes:
         window: History and view.
         recall: What left the view.
+        order: Puts requests in order.
         calibration: From our counts to the provider's.
         limit: The model's window as the provider named it in a refusal; None if it did not.
         ceiling: Counted tokens a view may have, after a refusal without numbers; None if none came.
@@ -56,6 +60,7 @@ class Conversation:
     ) -> None:
         self.window = ContextWindow(engine)
         self.recall = Recall(self.window)
+        self.order = Order("openai", engine.counter)
         self.calibration = calibration
         self.limit: int | None = None
         self.ceiling: int | None = None
@@ -73,6 +78,17 @@ class Conversation:
             return None
         message = self.window.history[-1].messages[-1]
         return message if message.role == "assistant" and not message.calls else None
+
+    @property
+    def answer_text(self) -> str:
+        """The text of the answer at the end, with what it goes on from where it was cut."""
+        texts: list[str] = []
+        for group in reversed(self.window.history):
+            message = group.messages[-1]
+            if texts and not message.meta.get(CUT):
+                break
+            texts.append(message.text)
+        return "".join(reversed(texts))
 
     @property
     def open_calls(self) -> list[ToolCall]:
@@ -119,6 +135,7 @@ class Conversation:
         """
         report = await self.window.fit_async(limit)
         if report.operations:
+            self.order.changed()
             body = fit_to_json(self.window.view, report)
             await self._write(NewEntry("fit", self._source.signed(body)))
         return report
@@ -130,15 +147,19 @@ class Conversation:
         entry = NewEntry.message(message, tokens, counter.name)
         return await whole(self._say(message, tokens, (entry, *also)))
 
-    async def answer(self, answer: Answer, counted: int) -> MessageAppended:
-        """Adds a complete answer and what the request for it, of `counted` tokens, used."""
-        message = answer.message(self._source.agent)
+    async def answer(self, answer: Answer, counted: int, *, cut: bool = False) -> MessageAppended:
+        """Adds a complete answer and what the request for it, of `counted` tokens, used.
+
+        If it is `cut`, the next answer goes on from it.
+        """
+        message = answer.message(self._source.agent, cut=cut)
         usage = answer.usage
         if usage is None:
             return await self.say(message)
-        body = self._source.signed(usage_body(usage, counted))
+        size = self.window.engine.counter.count(message).tokens
+        body = self._source.signed(usage_body(usage, counted, size))
         said = await self.say(message, NewEntry("usage", body))
-        self.calibration.observe(counted=counted, reported=usage.prompt)
+        self._learn(body)
         return said
 
     async def broke_off(self, answer: Answer) -> None:
@@ -148,6 +169,12 @@ class Conversation:
             await self._write(NewEntry("note", {"partial": message_to_json(message)}))
             self._partial = message
 
+    async def repaired(self, news: Sequence[str]) -> None:
+        """Writes down what was put in order, and who asked for it."""
+        self.order.told.update(news)
+        body: dict[str, JSONValue] = {"repaired": list(news), "refusal": self.order.distrusted}
+        await self._write(NewEntry("note", self._source.signed(body)))
+
     async def overflowed(self, error: ContextOverflow, counted: int) -> None:
         """Learns from a refusal of a request of `counted` tokens."""
         view = self.window.view.tokens
@@ -156,6 +183,7 @@ class Conversation:
             "counted": counted,
             "prompt": error.used,
             "limit": error.limit,
+            "answer": error.answer,
             "view": view,
         }
         await self._write(NewEntry("usage", self._source.signed(body)))
@@ -232,15 +260,25 @@ class Conversation:
     def _replay_note(self, body: Mapping[str, Any]) -> None:
         if "partial" in body:
             self._partial = message_from_json(body["partial"])
+        if "repaired" in body and self._source.made(body):
+            self.order.told.update(body["repaired"])
+            self.order.distrusted = body["refusal"]
 
     def _learn(self, body: Mapping[str, Any]) -> None:
         used, limit = body["prompt"], body.get("limit")
         if used is not None:
             self.calibration.observe(counted=body["counted"], reported=used)
         if not body.get("refused"):
+            self._learn_answer(body)
             return
         if limit is not None:
             self.limit = min(limit, self.limit or limit)
-        if used is None or limit is None or used <= limit:
+        if used is None or limit is None or used + (body.get("answer") or 0) <= limit:
             most = int(body["view"] * SHRINK)
             self.ceiling = min(most, self.ceiling or most)
+
+    def _learn_answer(self, body: Mapping[str, Any]) -> None:
+        size = body.get("answer")
+        if size is not None:
+            reported = body["completion"] - body["reasoning"]
+            self.calibration.answered(counted=size, reported=reported)

@@ -51,10 +51,11 @@ class Source:
         )
 
 
-def usage_body(usage: Usage, counted: int) -> dict[str, JSONValue]:
-    """What a provider reported for a request that was counted as `counted` tokens."""
+def usage_body(usage: Usage, counted: int, answer: int) -> dict[str, JSONValue]:
+    """What a provider reported for a request and its answer, and our counts of both."""
     return {
         "counted": counted,
+        "answer": answer,
         "prompt": usage.prompt,
         "completion": usage.completion,
         "cached": usage.cached,

@@ -54,6 +54,12 @@ class Order:
         self._counter = counter
         self.changed()
 
+    def keep_to(self, rules: Rules) -> None:
+        """The rules from now on."""
+        if rules != self.rules:
+            self.rules = rules
+            self.changed()
+
     def changed(self) -> None:
         """The view is not the one that was checked, with more at its end."""
         self._checker: OrderChecker | None = None

@@ -7,24 +7,17 @@ import math
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from massgen_core.agents._answer import Answer, total
-from massgen_core.agents._conversation import SHRINK, Conversation
+from massgen_core.agents._answer import total
+from massgen_core.agents._asking import Asking
+from massgen_core.agents._conversation import Conversation
 from massgen_core.agents._recall import NAME as RECALL
 from massgen_core.agents._recall import ROOM_SHARE as RECALL_SHARE
 from massgen_core.agents._tools import Tool
 from massgen_core.backends import Backend, Request
-from massgen_core.errors import ContextOverflow, ContextOverflowError, TooManySteps, Transient
-from massgen_core.events import (
-    ContextFitted,
-    Finished,
-    OverflowReported,
-    ToolFinished,
-    ToolStarted,
-    TurnFinished,
-    Usage,
-)
+from massgen_core.errors import ContextOverflowError, TooManySteps
+from massgen_core.events import ToolFinished, ToolStarted, TurnFinished, Usage
 from massgen_core.messages import Message, Text, ToolResult
 
 if TYPE_CHECKING:
@@ -32,8 +25,6 @@ if TYPE_CHECKING:
 
     from massgen_core.events import Event
     from massgen_core.messages import ToolCall
-
-_RETRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +137,7 @@ class Turn:
         """All steps; the last event is `TurnFinished`."""
         used: list[Usage] = []
         steps = 0
-        while (last := self.conversation.finished) is None:
+        while self.conversation.finished is None:
             if steps == self.max_steps:
                 raise TooManySteps(
                     f"the model called tools in {steps} answers and gave no final one",
@@ -159,11 +150,12 @@ class Turn:
                     if isinstance(event, Usage):
                         used.append(event)
                     yield event
-        yield TurnFinished(last.text, steps, total(used))
+        yield TurnFinished(self.conversation.answer_text, steps, total(used))
 
     async def _step(self) -> AsyncGenerator[Event, None]:
         """One answer of the model, and the tools it calls."""
-        async with aclosing(self._answer()) as events:
+        asking = Asking(self.backend, self.conversation, self.budget, self.head, self._request)
+        async with aclosing(asking.run()) as events:
             async for event in events:
                 yield event
         if calls := self.conversation.open_calls:
@@ -171,73 +163,10 @@ class Turn:
                 async for event in events:
                     yield event
 
-    async def _answer(self) -> AsyncGenerator[Event, None]:
-        """One answer; a refusal as too long is met by smaller requests."""
-        limit = self.budget.room(self.conversation)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                async with aclosing(self._attempt(limit)) as events:
-                    async for event in events:
-                        yield event
-            except ContextOverflow as exc:
-                yield OverflowReported(exc.limit, exc.used, attempt)
-                if attempt > _RETRIES:
-                    raise
-                limit = await self._smaller(exc)
-            else:
-                return
-
-    async def _smaller(self, refusal: ContextOverflow) -> int:
-        """What the provider's numbers teach, and what the view may have after them."""
-        sent = self.conversation.window.view.tokens
-        await self.conversation.overflowed(refusal, self.budget.request(self.conversation))
-        return min(self.budget.room(self.conversation), max(1, int(SHRINK * sent)))
-
-    async def _attempt(self, limit: int) -> AsyncGenerator[Event, None]:
-        """Fits, asks once, and writes the answer down before its last events are told."""
-        report = await self.conversation.fit(limit)
-        for happened in report.events:
-            yield happened
-        if report.operations:
-            yield ContextFitted(
-                report.tokens_before, report.tokens_after, report.limit, report.operations
-            )
-        counted = self.budget.request(self.conversation)
-        answer = Answer()
-        async with aclosing(self._stream(answer)) as events:
-            async for event in events:
-                yield event
-        said = await self.conversation.answer(answer, counted)
-        if answer.finished is not None:
-            yield answer.finished
-        yield said
-
-    async def _stream(self, answer: Answer) -> AsyncGenerator[Event, None]:
-        """All events but the last; what came before a break is kept."""
-        request = self._request()
-        try:
-            async with aclosing(self.backend.stream(request)) as events:
-                async for event in events:
-                    answer.add(event)
-                    if not isinstance(event, Finished):
-                        yield event
-            if answer.finished is None:
-                raise Transient("the answer broke off", backend=self.backend.name)
-        finally:
-            if answer.finished is None:
-                await self.conversation.broke_off(answer)
-        if _window_was_full(answer, request.max_output):
-            used = answer.usage.prompt if answer.usage else None
-            raise ContextOverflow(
-                "the window was full before the answer began", used=used, backend=self.backend.name
-            )
-
-    def _request(self) -> Request:
+    def _request(self, messages: tuple[Message, ...]) -> Request:
         return Request(
             self.model,
-            (*self.head, *self.conversation.window.view.messages),
+            messages,
             tools=tuple([tool.spec for tool in self._offered().values()]),
             max_output=self.budget.answer(self.conversation),
         )
@@ -280,10 +209,3 @@ async def _result(call: ToolCall, tools: Mapping[str, Tool]) -> ToolResult:
     known = f"the tools are: {', '.join(tools)}" if tools else "there are no tools"
     text = f"Error: there is no tool {call.name!r}; {known}"
     return ToolResult(call.id, (Text(text),), call.name, is_error=True)
-
-
-def _window_was_full(answer: Answer, most: int | None) -> bool:
-    """Whether the answer was cut by the window, not by `most`, before a word of it came."""
-    if answer.finished is None or answer.finished.reason != "length" or not answer.empty:
-        return False
-    return answer.usage is None or most is None or answer.usage.completion < most
