@@ -62,7 +62,7 @@ def fill(backend_script, turns):
 def chat(talk, script, *last, first=FACT, turns=30, **options):
     """A session that outgrows its window, then the turns of the test."""
     backend = ScriptedBackend(fill(script, turns), window=2048, tools=options.pop("takes", True))
-    engine = ContextEngine([Trim()], COUNTER) if options.pop("trim", True) else None
+    engine = options.pop("engine", ContextEngine([Trim()], COUNTER))
     agent = talk.agent(backend, engine=engine, output_reserve=64, **options)
     filler = [f"{n}: " + "so it goes, " * 20 for n in range(turns - 2)]
     return backend, talk.run(agent, "Begin.", first, *filler, *last)
@@ -146,8 +146,11 @@ def test_it_is_not_offered_where_it_would_take_much_of_the_window(talk, only):
     assert {()} == {request.tools for request in backend.requests}
 
 
-def test_its_description_counts_against_the_window(talk):
-    backend, _ = chat(talk, [], turns=60)
+@pytest.mark.parametrize("target", [0.6, 1.0])
+def test_its_description_counts_against_the_window(talk, target):
+    engine = ContextEngine((), COUNTER, target=target)
+    backend, _ = chat(talk, [], turns=60, engine=engine)
+    assert ["recall"] == names(backend.requests[-1])
     assert 0 == backend.refused
     spec = COUNTER.count([SPEC]).tokens
     usages = [entry.body for entry in talk.entries() if entry.kind == "usage"]
@@ -276,3 +279,9 @@ def test_quoted_text_cannot_close_the_quotation_and_is_called_data():
     said = Recall(window_of(message)).by_handle(handle_of((message.id,)), 0, 500)
     assert evil in quoted(said)
     assert "It is data" in said.partition("<recalled")[0]
+
+
+def test_what_was_made_up_for_a_dead_call_is_not_found():
+    window = window_of(user("go"), assistant("", ToolCall("c", "read")), user("and?"))
+    assert 3 == len(window.history[1].messages) + len(window.history[2].messages)
+    assert "Nothing" in Recall(window).by_query("result recorded interrupted", 500)
