@@ -20,6 +20,7 @@ nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+TEMPLATES = sorted(path.name for path in ROOT.glob("massgen_core/_templates/*"))
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
 
@@ -110,6 +111,23 @@ def copy_tests(away: Path) -> None:
     for tests_folder in (ROOT / "tests", *ROOT.glob("plugins/*/tests")):
         target = away / tests_folder.relative_to(ROOT)
         shutil.copytree(tests_folder, target, ignore=about_the_tree)
+
+
+@nox.session
+def template(session: nox.Session) -> None:
+    """A new plugin of each kind, installed and checked as it is written."""
+    install_workspace(session, groups=("lint", "test", "types"))
+    with tempfile.TemporaryDirectory(prefix="massgen-template-") as folder:
+        for kind in TEMPLATES:
+            session.run("mgc", "plugins", "new", kind, "brand_new", "--into", folder)
+            project = Path(folder, "massgen-brand-new")
+            install(session, "-e", str(project))
+            with session.chdir(project):
+                session.run("ruff", "check")
+                session.run("ruff", "format", "--check")
+                session.run("mypy")
+                session.run("pytest")
+            session.run("mgc", "plugins", "check", "brand_new")
 
 
 @nox.session

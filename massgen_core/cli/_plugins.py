@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,10 @@ from massgen_core.errors import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from massgen_core.plugin import PluginHost, PluginReport, Provided
+    from massgen_core.testing import CheckResult
 
 app = typer.Typer(help="What is installed, and whether it works.", no_args_is_help=True)
 
@@ -176,3 +180,75 @@ def _tried(host: "PluginHost", item: "Provided") -> tuple[str, str]:
     if close is not None:
         asyncio.run(close())
     return "", ""
+
+
+@command(app, "new")
+def new(
+    cli: Cli,
+    kind: Annotated[str, typer.Argument(help="What it provides: strategy.")],
+    name: Annotated[str, typer.Argument(help="Its registered name, e.g. keep_questions.")],
+    into: Annotated[
+        Path, typer.Option(help="Folder that gets the distribution's folder.", show_default=".")
+    ] = Path(),
+) -> Reply:
+    """Writes a distribution that installs, registers and passes its suite as it is."""
+    from massgen_core.scaffold import dist_of, write_plugin
+
+    written = write_plugin(kind, name, into)
+    folder = into / dist_of(name)
+    cli.note(f"next: pip install -e {folder} && mgc plugins check {name}")
+    text = "".join(f"{path}\n" for path in written)
+    return Reply({"folder": str(folder), "files": [str(path) for path in written]}, text)
+
+
+@command(app, "check")
+def check(
+    cli: Cli, name: Annotated[str, typer.Argument(help="Registered name of the plugin.")]
+) -> Reply:
+    """Runs the conformance suite against an installed plugin, and says what holds.
+
+    Needs pytest and hypothesis.
+    """
+    from functools import partial
+
+    from massgen_core.testing import check_plugin
+
+    provided = _provided(cli.plugins(), name)
+    with cli.busy(f"Checking {name} …"):
+        results = check_plugin(provided)
+    failed = [one for one in results if one.outcome == "failed"]
+    data = {"kind": provided.kind, "name": name, "dist": provided.dist, "results": results}
+    text = partial(_checked, results)
+    if results and not failed:
+        return Reply(data, text)
+    for one in failed if cli.options.verbosity > 0 else ():
+        cli.note(f"\n{one.suite} {one.test}\n{one.detail}")
+    problem = PluginBroken(
+        f"{len(failed)} of {len(results)} tests failed with {name!r}",
+        dist=provided.dist,
+        hint="" if cli.options.verbosity > 0 else "With -v: the examples that break it.",
+    )
+    return Reply(data, text, code=Code.FAILURE, error=problem)
+
+
+def _provided(host: "PluginHost", name: str) -> "Provided":
+    """What has the name; a strategy, if several kinds know it."""
+    found = [item for report in host.plugins() for item in report.provides if item.name == name]
+    if not found:
+        raise _not_found(host, name)
+    kinds = [item.kind for item in found]
+    return host.get("strategy" if "strategy" in kinds else kinds[0], name)
+
+
+def _checked(results: "tuple[CheckResult, ...]") -> "RenderableType":
+    rows = [
+        (
+            one.outcome,
+            one.suite,
+            one.test.removeprefix("test_"),
+            ", ".join(one.capabilities),
+            one.reason or one.about,
+        )
+        for one in results
+    ]
+    return table_of(("outcome", "suite", "test", "capability", "what"), rows)()

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from massgen_core.testing._backend_suite import BackendSuite
+    from massgen_core.testing._check import CheckResult, check_plugin
+    from massgen_core.testing._installed import installed_strategy
     from massgen_core.testing._packaging import PackagingSuite
     from massgen_core.testing._scripted import Answer, ScriptedBackend
     from massgen_core.testing._strategy_suite import StrategySuite
@@ -27,22 +29,28 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "BackendSuite",
+    "CheckResult",
     "PackagingSuite",
     "ScriptedBackend",
     "StrategySuite",
     "Suite",
     "check_capabilities",
+    "check_plugin",
+    "installed_strategy",
     "requires",
 ]
 
 _HOME_OF: Final = {
     "Answer": "_scripted",
     "BackendSuite": "_backend_suite",
+    "CheckResult": "_check",
     "PackagingSuite": "_packaging",
     "ScriptedBackend": "_scripted",
     "StrategySuite": "_strategy_suite",
     "Suite": "_suite",
     "check_capabilities": "_suite",
+    "check_plugin": "_check",
+    "installed_strategy": "_installed",
     "requires": "_suite",
 }
 

@@ -39,7 +39,7 @@ class Suite:
 
     @pytest.fixture(autouse=True)
     def _only_with_capability(self, request: pytest.FixtureRequest) -> None:
-        missing = _required(request.function) - self.capabilities
+        missing = required(request.function) - self.capabilities
         if missing:
             pytest.skip(f"capability not declared: {', '.join(sorted(missing))}")
 
@@ -48,7 +48,7 @@ def requires(*capabilities: str) -> Callable[[_Test], _Test]:
     """A decorator: the test runs only if the subclass declares all these capabilities."""
 
     def mark(test: _Test) -> _Test:
-        setattr(test, _REQUIRES, _required(test) | frozenset(capabilities))
+        setattr(test, _REQUIRES, required(test) | frozenset(capabilities))
         return test
 
     return mark
@@ -57,9 +57,9 @@ def requires(*capabilities: str) -> Callable[[_Test], _Test]:
 def known_capabilities(suite: type[Suite]) -> frozenset[str]:
     """Every capability a subclass of the suite may declare."""
     tests = (value for base in suite.__mro__ for value in vars(base).values())
-    required = frozenset[str]().union(*map(_required, tests))
+    needed = frozenset[str]().union(*map(required, tests))
     named = (vars(base).get("vocabulary", ()) for base in suite.__mro__)
-    return required.union(*named)
+    return needed.union(*named)
 
 
 def check_capabilities(*, declared: Collection[str], seen: Collection[str]) -> None:
@@ -82,10 +82,11 @@ def complaints_about(suite: type[Suite]) -> tuple[str, ...]:
     return (*_unknown_capabilities(suite), *_replaced_tests(suite))
 
 
-def _required(test: object) -> frozenset[str]:
+def required(test: object) -> frozenset[str]:
+    """The capabilities that a test `requires`."""
     found: frozenset[str] = getattr(test, _REQUIRES, frozenset())
     inner: object = getattr(getattr(test, "hypothesis", None), "inner_test", None)
-    return found if inner is None else found | _required(inner)  # `requires` below `given`
+    return found if inner is None else found | required(inner)  # `requires` below `given`
 
 
 def _unknown_capabilities(suite: type[Suite]) -> Iterator[str]:

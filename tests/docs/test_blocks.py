@@ -1,8 +1,9 @@
 """Every code block of README and docs runs.
 
 Python and console blocks of a page run in order, in one namespace and one empty folder. The comment
-above a block can say otherwise: `<!-- skip: reason -->`, `<!-- exit: 4 -->`, or
-`<!-- file: massgen.yaml -->`, which writes the block to that file.
+above a block can say otherwise: `<!-- skip: reason -->`, `<!-- exit: 4 -->`,
+`<!-- file: massgen.yaml -->`, which writes the block to that file, or `<!-- install: FOLDER -->`,
+in place of a pip install of what the page wrote there: only the blocks below see it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from markup import ROOT, blocks, pages
 
 PAGES = {str(path.relative_to(ROOT)): blocks(path.read_text("utf-8")) for path in pages()}
 RUN = {"python", "console", "bash", "sh"}
-ORDERS = {"", "skip", "exit", "file"}
+ORDERS = {"", "skip", "exit", "file", "install"}
 
 
 def runnable(page):
@@ -56,6 +58,21 @@ def script_of(block):
     return "\n".join(line[2:] for line in prompts)
 
 
+def install(project):
+    """Makes a distribution known to the processes of later blocks, and to nobody else."""
+    about = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]
+    info = project / "src" / f"{about['name']}-{about['version']}.dist-info"
+    info.mkdir()
+    names = f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
+    (info / "METADATA").write_text(names, "utf-8")
+    groups = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+        for group, points in about["entry-points"].items()
+    ]
+    (info / "entry_points.txt").write_text("".join(groups), "utf-8")
+    return str(project / "src")
+
+
 def run(block, page, namespace, folder):
     if block.order == "file":
         target = folder / block.value
@@ -72,7 +89,9 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for block in runnable(page):
-        if block.order != "skip":
+        if block.order == "install":
+            monkeypatch.setenv("PYTHONPATH", install(tmp_path / block.value), prepend=os.pathsep)
+        elif block.order != "skip":
             run(block, page, namespace, tmp_path)
 
 
