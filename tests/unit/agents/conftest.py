@@ -8,6 +8,7 @@ import pytest
 from massgen_core.agents import Agent
 from massgen_core.events import TurnFinished
 from massgen_core.sessions import SessionStore
+from massgen_core.testing import ScriptedBackend
 from massgen_core.tokens import ModelInfo
 
 MODEL = ModelInfo("scripted", "test", window=8192, max_output=8192)
@@ -70,3 +71,9 @@ def answer_of():
         return events[-1].text
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def strict_backends(monkeypatch):
+    """Every scripted backend of these tests refuses what a provider would refuse."""
+    monkeypatch.setitem(ScriptedBackend.__init__.__kwdefaults__, "strict", "openai")

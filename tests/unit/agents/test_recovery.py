@@ -138,6 +138,16 @@ def test_a_seal_of_another_provider_is_left_out_after_its_refusal(talk, only):
     assert SEALED in talk.messages()[1].parts
 
 
+def test_a_refused_order_is_remembered_after_a_restart(talk, only):
+    journal(talk, user("Hi"), assistant(""))
+    first = Recorded(["One."], strict="anthropic", caps_say=_caps(8192))
+    talk.run(talk.agent(first), "First")
+    second = Recorded(["Two."], strict="anthropic", caps_say=_caps(8192))
+    events = talk.run(talk.agent(second), "Second")
+    assert [1, 0] == [first.refused, second.refused]
+    assert [] == only(events, HistoryRepaired)
+
+
 def test_what_cannot_be_put_right_is_not_sent_again(talk):
     backend = Recorded([MalformedHistory("no such order"), "never"])
     with pytest.raises(MalformedHistory, match="no such order"):
@@ -249,6 +259,15 @@ def test_what_cannot_be_made_smaller_names_the_refusal_as_the_cause(talk):
     with pytest.raises((ContextOverflowError, ContextOverflow)) as raised:
         talk.run(agent, "Hi")
     assert isinstance(raised.value.__cause__ or raised.value.__context__, ContextOverflow)
+    assert 1 == len(backend.sent)
+
+
+def test_a_system_message_that_cannot_shrink_names_the_refusal_too(talk):
+    journal(talk, system("rule " * 300))
+    backend = Recorded(repeat(ContextOverflow("no")))
+    with pytest.raises(ContextOverflowError) as raised:
+        talk.run(talk.agent(backend), "Hi")
+    assert "no" == str(raised.value.__cause__)
     assert 1 == len(backend.sent)
 
 
