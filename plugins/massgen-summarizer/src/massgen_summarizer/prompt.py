@@ -81,7 +81,7 @@ def sections_of(answer: str) -> str:
         raise SummaryFailed("its answer is empty")
     found: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in answer.splitlines():
+    for line in answer.rpartition("</think>")[2].splitlines():
         heading = _HEADING.fullmatch(line.strip())
         if heading is not None:
             lines = found.setdefault(heading[1].lower(), [])
@@ -118,7 +118,7 @@ def with_marked_constraints(summary: str, source: str) -> str:
 
 def _substance(lines: list[str]) -> Iterator[str]:
     for line in lines:
-        if _BULLET.sub("", line).strip(" .()").lower() not in _NOTHING:
+        if _BULLET.sub("", line).strip(" .()`").lower() not in _NOTHING:
             yield line
 
 

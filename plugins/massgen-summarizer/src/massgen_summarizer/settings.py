@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Backend(BaseModel):
@@ -16,6 +21,11 @@ class Backend(BaseModel):
     model: str | None = Field(
         default=None, description="The model to ask; the one the backend is named for if omitted."
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Without the values of other keys: one may be a secret."""
+        for key, value in super().__repr_args__():
+            yield key, value if key in type(self).model_fields else "**********"
 
 
 class Settings(BaseModel):

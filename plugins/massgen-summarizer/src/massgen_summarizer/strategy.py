@@ -102,6 +102,8 @@ class Summarizer:
         """
         if self._model is None:
             raise SummaryFailed("no backend can be asked here")
+        if not text:
+            raise SummaryFailed("there is no text in it")
         if allowed < _LEAST:
             raise SummaryFailed(f"there is room for {max(0, allowed)} tokens only")
         window = self._model.known_window(otherwise=_USUAL_WINDOW)

@@ -200,15 +200,15 @@ class Writer:
             self._sizes = replace(self._sizes, answer=answer)
         self._sizes = replace(self._sizes, piece=half)
 
-    def _pay(self, price: int) -> None:
+    def _check_spent(self, price: int) -> None:
         """Keeps to the limit even where requests had to be made smaller than was planned."""
-        self._spent += price
-        if self._most is not None and self._spent > self._most:
-            raise too_expensive(self._spent, self._most)
+        if self._most is not None and self._spent + price > self._most:
+            raise too_expensive(self._spent + price, self._most)
 
     async def _ask(self, task: str, piece: str) -> str:
         sizes = self._sizes
-        self._pay(self._model.count(piece) + sizes.prompt + sizes.output)
+        price = self._model.count(piece) + sizes.prompt + sizes.output
+        self._check_spent(price)
         self.requests += 1
         request = Request(
             self._model.name, messages(task, piece, sizes.answer), max_output=sizes.output
@@ -221,6 +221,7 @@ class Writer:
                     said.append(event.text)
                 elif isinstance(event, Finished):
                     finished = event
+        self._spent += price
         if finished is None:
             raise SummaryFailed("its answer broke off")
         if finished.reason == "length":
