@@ -88,6 +88,17 @@ def test_a_tiny_window_gets_names_only():
     assert window.view.tokens <= 600
 
 
+def test_where_nothing_specific_was_said_the_digest_says_so():
+    window = window_with()
+    window.append(user("tell me a story"))
+    for _ in range(60):
+        window.append(assistant("once upon a time there was a king " * 10))
+    report = window.fit(2000)
+    (text,) = digests(window)
+    assert "Nothing specific was said." in text
+    assert report.events == ()
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

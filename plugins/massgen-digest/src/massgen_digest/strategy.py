@@ -19,6 +19,7 @@ _TINY: Final = 250
 """Tokens of a digest in a tiny window, of which it may take half."""
 _FRAME: Final = 48
 """Tokens of the message around a digest: its frame, tag and headings."""
+_NOTHING: Final = "Nothing specific was said."
 _LEAST: Final = 64
 """Tokens below which a digest says too little to be worth its frame."""
 NAMES_BELOW: Final = 300
@@ -64,7 +65,7 @@ class Digest:
         statements = [
             group.text for group in reversed(said) if group.role == "user" and not _is_digest(group)
         ]
-        return digest(statements, ranked(spots, known), room, counter)
+        return digest(statements, ranked(spots, known), room, counter) or _NOTHING
 
     def _spots(self, group: Group) -> list[Spot]:
         """The atoms of the group; those of one that was seen before are remembered."""
