@@ -164,6 +164,22 @@ def test_a_summary_is_never_given_up_for_what_comes_back():
     assert any(text.startswith("summary") for text in texts(window))
 
 
+def test_what_the_user_said_is_not_given_up_for_what_comes_back():
+    scorer = Says()
+    window = window_of(strategy=Relevance(Settings(share=0.5), scorer))
+    window.append(user("Look after the garden."))
+    window.append(assistant(FACT))
+    for n in range(40):
+        window.append(user(f"And plot {n}? " + "Soon. " * 20))
+        window.fit(LIMIT)
+    assert FACT not in texts(window)
+    seen = texts(window)
+    scorer.told = {1: 1.0}
+    window.append(user("Well?"))
+    window.fit(LIMIT)
+    assert [*seen, "Well?"] == texts(window)
+
+
 def test_a_late_answer_is_found():
     window = window_of()
     window.append(user("Look after the garden."))

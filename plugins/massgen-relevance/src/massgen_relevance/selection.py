@@ -41,6 +41,7 @@ class Selection:
         self._least = least
         self._scores: Mapping[int, float] = {}
         self._movable = [g.number for g in ctx.droppable(view) if not _stands_for_others(g)]
+        self._said_by_user = {group.number for group in view if group.role == "user"}
 
     @property
     def out(self) -> tuple[int, ...]:
@@ -97,12 +98,13 @@ class Selection:
         return True
 
     def _loose(self) -> list[int]:
-        """What may leave for others, oldest first: it does not match and is not the latest said."""
+        """What may leave for others, oldest first: no match, not the user's, not the latest."""
         return [
             number
             for number in self._movable
             if number in self._tokens
             and number < self._recent
+            and number not in self._said_by_user
             and self._tokens[number] <= self._reserve
             and self._scores.get(number, 0.0) < self._least * _STAYS
         ]
