@@ -49,8 +49,10 @@ TOLD = {
         "the window filled while the answer was written (512 tokens); going on with less"
     ],
     OverflowReported(8192, 9000, 1, "over"): [
-        "the request was longer than the window (9,000 tokens, window 8,192); the next one is "
-        + "smaller"
+        (
+            "the request was longer than the window (9,000 tokens, window 8,192); "
+            "the next one is smaller"
+        )
     ],
     HistoryRepaired(("message m1: x", "message m2: y")): [
         "put the messages in order: message m1: x",
