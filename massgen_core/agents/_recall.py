@@ -7,7 +7,8 @@ between tags that nothing in the quoted text can close.
 from __future__ import annotations
 
 import hashlib
-import threading
+import math
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from massgen_core.errors import InvalidArgument
 from massgen_core.messages import Text, ToolCall, ToolResult, ToolSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from massgen_core.context import ContextWindow
     from massgen_core.messages import ContentPart, Message, Part
@@ -48,6 +49,8 @@ _HITS: Final = 5
 """Messages that a search shows."""
 _HIT: Final = 96
 """Tokens each of them should have at least."""
+_LOOKED_AT: Final = 3000
+"""Messages a search ranks, of those that may match: those that have the rarest terms."""
 _BEFORE: Final = 200
 """Characters shown before the place in a message that matches a search."""
 
@@ -61,10 +64,6 @@ class Recall:
 
     def __init__(self, window: ContextWindow) -> None:
         self._window = window
-        self._index = LexicalIndex()
-        self._messages: list[Message] = []
-        self._known: set[str] = set()
-        self._lock = threading.Lock()
 
     @property
     def needed(self) -> bool:
@@ -116,25 +115,46 @@ class Recall:
         Raises:
             InvalidArgument: There is no word in `query`.
         """
-        terms = dict.fromkeys(terms_of(query), 1.0)
+        terms = tuple(terms_of(query))
         if not terms:
             raise InvalidArgument("pass a handle, or a query with at least one telling word")
-        with self._lock:
-            found = self._search(terms)
-        if not (best := found[: max(1, min(_HITS, page // _HIT))]):
+        if not (best := self._search(terms)[: max(1, min(_HITS, page // _HIT))]):
             return "Nothing that left the window matches this query."
         share = max(_LEAST, page // len(best) - _FRAME // 2)
         hits = [self._excerpt(message, terms, share) for message in best]
         return _quotation("\n\n".join(hits), "found by search, best first; longer ones cut")
 
-    def _search(self, terms: Mapping[str, float]) -> list[Message]:
-        """The messages that left and have one of the terms, best first, newer ones first."""
-        self._follow()
+    def _search(self, terms: Iterable[str]) -> list[Message]:
+        """The messages that left and have one of the terms, best first, newer ones first.
+
+        All are scanned, which is fast; only those in which a term may be are taken apart.
+        """
+        found: list[tuple[Message, str, list[str]]] = []
+        messages: Counter[str] = Counter()
+        for message in self._away():
+            text = "\n".join(_texts(message.parts))
+            lower = text.lower()
+            if has := [term for term in terms if term in lower]:
+                found.append((message, text, has))
+                messages.update(has)
+        weights = {term: math.log1p(len(found) / times) for term, times in messages.items()}
+        found.reverse()
+        found.sort(key=lambda one: -sum(weights[term] for term in one[2]))
+        index = LexicalIndex()
+        for number, (_, text, _) in enumerate(found[:_LOOKED_AT]):
+            index.add(number, text)
+        scores = index.search(weights)
+        return [found[number][0] for number in sorted(scores, key=lambda n: (-scores[n], n))]
+
+    def _away(self) -> Iterator[Message]:
+        """What was said and is not in the view as it was; what this tool gave is not said again."""
         seen = {message.id: message.parts for message in self._window.view.messages}
-        scores = self._index.search(terms)
-        best = sorted(scores, key=lambda n: (-scores[n], -n))
-        found = [self._messages[n] for n in best]
-        return [message for message in found if seen.get(message.id) != message.parts]
+        for group in self._window.history:
+            for message in group.messages:
+                if "synthetic" in message.meta or _recalls(message):
+                    continue
+                if seen.get(message.id) != message.parts:
+                    yield message
 
     def _excerpt(self, message: Message, terms: Iterable[str], limit: int) -> str:
         """The part of a message around the first telling word, and the handle of the whole."""
@@ -145,16 +165,6 @@ class Recall:
             text = text[start : page_end(text, start, limit, self._count)]
             who += " (an excerpt)"
         return f"{who} handle {handle_of((message.id,))}\n{text}"
-
-    def _follow(self) -> None:
-        """Indexes what was said since; what this tool gave is not said again."""
-        for group in self._window.history:
-            for message in group.messages:
-                if message.id not in self._known:
-                    self._known.add(message.id)
-                    if not _recalls(message) and "synthetic" not in message.meta:
-                        self._index.add(len(self._messages), _rendered(message))
-                        self._messages.append(message)
 
     def _count(self, text: str) -> int:
         return self._window.engine.counter.count_text(text).tokens

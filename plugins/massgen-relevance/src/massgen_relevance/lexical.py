@@ -19,8 +19,9 @@ _DONE: Final = 12
 """The same of the newest groups."""
 _DONE_MATTERS: Final = 0.25
 """How much a term of the newest groups matters beside one of the user message."""
-_RARE: Final = 4
-"""A term may be in this many groups, or in a quarter of all: what more have tells nothing."""
+_RARE: Final = (4, 1000)
+"""A term may be in a quarter of the groups: what more have tells little. But it may always be in
+the first, and never in more than the second number of groups."""
 _KEPT: Final = 16
 """Conversations whose index is kept."""
 
@@ -113,7 +114,7 @@ def _asked(view: View) -> list[str]:
 
 def _telling(index: LexicalIndex, texts: Iterable[str], most: int) -> list[str]:
     """The rarest terms that more than one group has."""
-    common = max(_RARE, len(index) // 4)
+    common = min(max(_RARE[0], len(index) // 4), _RARE[1])
     terms = {term for text in texts for term in terms_of(text)}
     shared = [term for term in terms if 1 < index.frequency(term) <= common]
     return sorted(shared, key=lambda term: (index.frequency(term), term))[:most]
