@@ -228,9 +228,10 @@ def test_a_locked_session_is_temporary(mgc, written):
 @pytest.fixture
 def fitted(mgc, scripted):
     """A session that was fitted twice; gives its entries."""
+    settings = ("-c", "backend.window=700", "-c", "strategy.name=sliding_window")
     for number in range(4):
         task = f"{number} " + "tell me " * 60
-        mgc("run", task, "--session", "s", "-c", "backend.window=700", "-q")
+        mgc("run", task, "--session", "s", *settings, "-q")
     return mgc("session", "show", "s", "--last", 0, "--json").envelope["data"]["newest"]
 
 
