@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massgen_core.cli import _config, _context, _doctor, _models, _plugins, _run, _sessions
+from massgen_core.cli import (
+    _bench,
+    _config,
+    _context,
+    _doctor,
+    _models,
+    _plugins,
+    _run,
+    _sessions,
+)
 from massgen_core.cli._codes import MEANINGS
 from massgen_core.cli._command import shaped, take_options
 from massgen_core.cli._fence import guarded
@@ -55,6 +64,7 @@ app.callback(
 )(shaped(_root, [_VERSION]))
 _run.add_to(app)
 app.add_typer(_sessions.app, name="session")
+_bench.add_to(_context.app)
 app.add_typer(_context.app, name="context")
 app.add_typer(_plugins.app, name="plugins")
 app.add_typer(_config.app, name="config")
