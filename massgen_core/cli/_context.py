@@ -1,7 +1,7 @@
 """``mgc context``: fitting a transcript, and what fits did to a session."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,11 +20,17 @@ from massgen_core.cli._table import table_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from massgen_core.cli._history import Fate
     from massgen_core.context import FitReport
     from massgen_core.conversation import Fitted
     from massgen_core.messages import Message
 
 app = typer.Typer(help="Fit a transcript; see what a session's fits did.", no_args_is_help=True)
+
+Turn = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="As it was at the end of this turn, from 1; now if omitted."),
+]
 
 _MODEL = "gpt-4o"
 """Whose tokenizer counts if neither the command line nor the settings name a model."""
@@ -110,14 +116,17 @@ def _summary(report: "FitReport") -> "RenderableType":
 
 
 @command(app, "explain")
-def explain(cli: Cli, session: SessionArgument, path: DatabasePath = None) -> Reply:
+def explain(
+    cli: Cli, session: SessionArgument, turn: Turn = None, path: DatabasePath = None
+) -> Reply:
     """What the model sees of a session: each group of messages, and why others left.
 
     A group is a user message, a system message, or an answer with the results of its tool calls.
     """
-    from massgen_core.cli._history import fates
+    from massgen_core.cli._history import fates, overhead, until_turn
 
-    entries = with_store(cli, cli.app(path), lambda store: store.read(session))
+    journal = with_store(cli, cli.app(path), lambda store: store.read(session))
+    entries = until_turn(journal, turn)
     found = fates(entries)
     rows = [
         (
@@ -135,8 +144,51 @@ def explain(cli: Cli, session: SessionArgument, path: DatabasePath = None) -> Re
     ]
     seen = sum(fate.tokens_in_view for fate in found)
     cli.note(f"{seen:,} of {sum(fate.tokens for fate in found):,} tokens are in view")
+    cli.note(_gauge(found, overhead(entries)))
     headers = ("group", "role", "tokens", "in view", "fate", "strategy", "reason", "handle", "text")
     return Reply(found, table_of(headers, rows))
+
+
+def _gauge(found: "Sequence[Fate]", beside: int | None) -> str:
+    """What the window is used for, in tokens."""
+    parts = [] if beside is None else [f"instructions and tools {beside:,}"]
+    for segment in ("system", "summary", "messages"):
+        tokens = sum(fate.tokens_in_view for fate in found if fate.segment == segment)
+        if tokens:
+            parts.append(f"{segment} {tokens:,}")
+    return "used by: " + (" · ".join(parts) or "nothing")
+
+
+_DIFF = ("group", "role", "what", "tokens", "strategy", "reason", "handle", "before", "after")
+
+
+@command(app, "diff")
+def diff(cli: Cli, session: SessionArgument, turn: Turn = None, path: DatabasePath = None) -> Reply:
+    """What the last fit of a session changed: each group before and after."""
+    from massgen_core.cli._history import last_fit, until_turn
+
+    entries = with_store(cli, cli.app(path), lambda store: store.read(session))
+    found = last_fit(until_turn(entries, turn))
+    if found is None:
+        cli.note("nothing was fitted: the model sees all that was said")
+        return Reply(None)
+    sizes = f"{found.tokens_before:,} → {found.tokens_after:,} tokens of {found.limit:,}"
+    cli.note(f"fit {found.fit}: {sizes}")
+    rows = [
+        (
+            change.number,
+            change.role,
+            change.what,
+            f"{change.tokens_before:,} → {change.tokens_after:,}",
+            change.strategy,
+            change.reason,
+            change.handle,
+            short(change.before),
+            short(change.after),
+        )
+        for change in found.changes
+    ]
+    return Reply(found, table_of(_DIFF, rows))
 
 
 @command(app, "restore")

@@ -1,0 +1,107 @@
+"""`mgc context explain --turn`, its gauge, and `mgc context diff`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+@pytest.fixture
+def fitted(mgc, scripted):
+    """A session of four turns that was fitted."""
+    settings = ("-c", "backend.window=700", "-c", "strategy.name=sliding_window")
+    for number in range(4):
+        task = f"{number} " + "tell me " * 60
+        mgc("run", task, "--session", "s", *settings, "-q")
+    return mgc("session", "show", "s", "--last", 0, "--json").envelope["data"]["newest"]
+
+
+def explained(mgc, *words):
+    return mgc("context", "explain", "s", *words, "--json").envelope["data"]
+
+
+def test_a_turn_is_explained_as_it_was_at_its_end(mgc, fitted):
+    assert [2, 4, 6, 8] == [len(explained(mgc, "--turn", n)) for n in (1, 2, 3, 4)]
+    assert explained(mgc) == explained(mgc, "--turn", 4)
+    first = explained(mgc, "--turn", 1)
+    assert {"in view"} == {group["fate"] for group in first}
+    assert first[0]["text"] == explained(mgc)[0]["text"]
+
+
+@pytest.mark.parametrize("turn", [0, -1, 5])
+@pytest.mark.parametrize("word", ["explain", "diff"])
+@pytest.mark.usefixtures("fitted")
+def test_a_turn_that_is_not_there_is_refused(mgc, word, turn):
+    done = mgc("context", word, "s", "--turn", turn)
+
+    assert 2 == done.code
+    assert f"there is no turn {turn}: the session has 4" in done.err
+
+
+@pytest.mark.usefixtures("fitted")
+def test_the_gauge_says_what_the_window_is_used_for(mgc):
+    groups = explained(mgc)
+    seen = sum(group["tokens_in_view"] for group in groups)
+
+    assert {"messages"} == {group["segment"] for group in groups}
+    err = mgc("context", "explain", "s").err
+    assert f"messages {seen:,}" in err
+    assert "used by: " in err
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_gauge_knows_what_requests_had_beside_their_messages(mgc):
+    mgc("run", "hello", "--session", "s", "-q", "-c", "agent.instructions=Be brief and kind.")
+
+    [size] = re.findall(r"instructions and tools (\d+)", mgc("context", "explain", "s").err)
+
+    assert 5 < int(size) < 20
+
+
+def test_the_diff_is_that_of_the_last_fit(mgc, fitted):
+    fits = [entry for entry in fitted if entry["kind"] == "fit"]
+
+    data = mgc("context", "diff", "s", "--json").envelope["data"]
+
+    assert len(fits) == data["fit"] >= 1
+    assert fits[-1]["body"]["tokens_before"] == data["tokens_before"]
+    lost = sum(change["tokens_before"] - change["tokens_after"] for change in data["changes"])
+    assert data["tokens_before"] - data["tokens_after"] == lost > 0
+    for change in data["changes"]:
+        assert ("drop", "sliding_window", "") == (
+            change["what"],
+            change["strategy"],
+            change["after"],
+        )
+        assert change["before"]
+
+
+def test_the_diff_of_an_earlier_turn_is_that_of_its_fit(mgc, fitted):
+    numbers = [
+        (mgc("context", "diff", "s", "--turn", n, "--json").envelope["data"] or {"fit": 0})["fit"]
+        for n in (1, 2, 3, 4)
+    ]
+
+    assert 0 == numbers[0]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == sum(entry["kind"] == "fit" for entry in fitted)
+
+
+@pytest.mark.usefixtures("fitted")
+def test_people_get_a_table_with_handles(mgc):
+    [change, *_] = mgc("context", "diff", "s", "--json").envelope["data"]["changes"]
+    done = mgc("context", "diff", "s")
+
+    assert change["handle"] in done.out
+    assert "tokens of" in done.err
+    assert 0 == mgc("context", "restore", "s", change["handle"]).code
+
+
+@pytest.mark.usefixtures("scripted")
+def test_nothing_fitted_is_said(mgc):
+    mgc("run", "hello", "--session", "s", "-q")
+    done = mgc("context", "diff", "s")
+
+    assert (0, "") == (done.code, done.out)
+    assert "nothing was fitted" in done.err
