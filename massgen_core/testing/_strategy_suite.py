@@ -222,7 +222,7 @@ class StrategySuite(Suite):
         if window.view[-1].open:
             return
         window.append(Message("user", (Text("go on"),), "next", 0.0))
-        if window.view.tokens <= limit:
+        if window.view.tokens <= limit and not window.engine.due(window.view, limit):
             window.fit(limit)
             assert window.view.messages[: len(before)] == before
 

@@ -65,7 +65,7 @@ def test_a_paid_text_that_frees_less_than_a_twentieth_of_the_limit_is_refused_un
 
 
 def test_a_text_for_which_nothing_is_paid_may_free_little():
-    strategy = Paid(limit=30, price=0)
+    strategy = Paid(limit=50, price=0)
     report, _ = _fit(strategy, words=60, filler=4000)
     assert 1 == strategy.paid
     assert () == report.events

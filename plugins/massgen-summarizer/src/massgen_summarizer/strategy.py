@@ -34,7 +34,6 @@ _LONGEST_REASON: Final = 200
 """Characters that a failure may add to the reason of an operation."""
 _USUAL_WINDOW: Final = 8192
 """Tokens to reckon with for a model of which only its backend knows the window."""
-_NOTHING: Final = "(There is no summary of this, and no name or number in it to extract.)"
 
 
 class Summarizer:
@@ -169,7 +168,7 @@ async def _extracted(extract: Replace, failure: SummaryFailed) -> Produced:
     """The digest's text, and why it is not a summary."""
     made = await extract.produce()
     text = made.text if isinstance(made, Produced) else made
-    return Produced(text if text.strip() else _NOTHING, _reason(failure))
+    return Produced(text, _reason(failure))
 
 
 def _reason(failure: SummaryFailed) -> str:
