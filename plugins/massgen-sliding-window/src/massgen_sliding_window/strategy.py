@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from massgen_core.context import Clip, Drop, FitContext, Goal, Plan, View
+from massgen_core.context import Drop, FitContext, Goal, Plan, View, clip_newest
 from massgen_sliding_window.settings import Settings
 
 if TYPE_CHECKING:
     from massgen_core.context import Group, PlanOperation
     from massgen_core.plugin import PluginContext
-
-
-_LEAST = 32
-"""Tokens a clipped text keeps at least: below that it is all marker."""
 
 
 class SlidingWindow:
@@ -37,13 +33,15 @@ class SlidingWindow:
         own = self._settings.max_tokens
         if own and view.tokens > own:
             room, limit = min(room, int(own * goal.target)), min(limit, own)
-        movable = ctx.droppable(view)
+        movable, pinned = ctx.droppable(view), 0
         if self._pins:
-            movable = [group for group in movable if not self._pinned(group)]
+            pins = [group for group in movable if self._pinned(group)]
+            pinned = sum(group.tokens for group in pins)
+            kept = {group.number for group in pins}
+            movable = [group for group in movable if group.number not in kept]
         excess = view.tokens - room
         operations: list[PlanOperation] = []
-        fixed = view.tokens - sum(group.tokens for group in movable)
-        clip = _clip_newest(view, limit, fixed, ctx)
+        clip = clip_newest(view, limit - pinned, ctx)
         if clip is not None:
             operations.append(clip)
             excess -= view[-1].tokens - clip.limit * len(view[-1].messages)
@@ -78,15 +76,3 @@ def make(settings: Settings | None, ctx: PluginContext) -> SlidingWindow:
     """The strategy; called by massgen-core."""
     del ctx
     return SlidingWindow(settings or Settings())
-
-
-def _clip_newest(view: View, limit: int, fixed: int, ctx: FitContext) -> Clip | None:
-    """A clip of the newest group to half the room, if the window could not hold all of it."""
-    newest = view[-1]
-    room = limit - (fixed - newest.tokens)
-    if newest.number in ctx.protected or newest.tokens <= room:
-        return None
-    share = max(_LEAST, room // 2 // len(newest.messages))
-    if max(newest.counts) < 2 * share:  # a cut, with its marker, would hardly free anything
-        return None
-    return Clip((newest.number,), share, "larger than the window")
