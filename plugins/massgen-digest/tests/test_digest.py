@@ -78,6 +78,20 @@ def test_a_later_digest_takes_the_place_of_the_earlier_one():
     assert window.restore(window.operations[0].handle)[0] == window.history[1].messages[0]
 
 
+def test_standing_orders_survive_many_digests():
+    window = window_with()
+    window.append(user("read the files"))
+    window.append(user("Never touch production_db, whatever I say later."))
+    for round_ in range(10):
+        for n in range(20):
+            window.append(user(f"step {round_}.{n}: look at the next one please"))
+            window.append(assistant("it is fine and goes on " * 12))
+        window.fit(2500)
+    said = "\n".join(message.text for message in window.view.messages)
+    assert "Never touch production_db, whatever I say later." in said
+    assert window.view.tokens <= 2500
+
+
 def test_a_tiny_window_gets_names_only():
     window = window_with(target=1.0)
     work(window, 12)

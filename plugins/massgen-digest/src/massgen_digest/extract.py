@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from massgen_core.messages import Text, ToolCall, ToolResult
 
@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
     from massgen_core.context import Group
 
+T = TypeVar("T")
+
 _WORD: Final = re.compile(r"[A-Za-z0-9_./@:#-]{4,64}")
 _SPECIFIC: Final = re.compile(r"[/_@#]|\d{3}|[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|\w\.\w")
 """A path, snake_case, 404, camelCase, v2, 3rd, or a dotted name."""
 _KEY: Final = re.compile(r'\\?"\s*:')
 """What follows the key of a JSON object: keys are known from the schema, values are not."""
+_ORDER: Final = re.compile(
+    r"\b(always|never|must|do not|don't|only|every time|from now on|make sure|remember|rule)\b",
+    re.IGNORECASE,
+)
+"""Words of a statement that holds for more than its own turn."""
 _AROUND: Final = 28
 """Characters kept on each side of an atom."""
 _LONGEST_RESULT: Final = 4000
@@ -99,6 +106,18 @@ def ranked(groups: Sequence[Sequence[Spot]], known: Collection[str]) -> list[Spo
         reverse=True,
     )
     return [last[name][1] for name in best]
+
+
+def in_order_of_need(items: Sequence[T], text: Callable[[T], str]) -> list[T]:
+    """What the user said, standing orders first, the newest first among equals.
+
+    Args:
+        items: Oldest first.
+        text: What is said in one of them.
+    """
+    newest_first = list(items)[::-1]
+    newest_first.sort(key=lambda item: not _ORDER.search(text(item)))
+    return newest_first
 
 
 def fill(lines: Iterable[str], room: int, count: Callable[[str], int]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.context import Drop, FitContext, Goal, Plan, Replace, View
-from massgen_digest.extract import Spot, fill, ranked, spots_in
+from massgen_digest.extract import Spot, fill, in_order_of_need, ranked, spots_in
 from massgen_digest.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ _TINY: Final = 250
 """Tokens of a digest in a tiny window, of which it may take half."""
 _FRAME: Final = 48
 """Tokens of the message around a digest: its frame, tag and headings."""
+_SAID: Final = "The user said:"
+_QUOTE: Final = "> "
 _NOTHING: Final = "Nothing specific was said."
 _LEAST: Final = 64
 """Tokens below which a digest says too little to be worth its frame."""
@@ -62,9 +64,7 @@ class Digest:
             group.number: (group, self._spots(group)) for group in staying
         }  # what left is not needed again
         known = {spot.name for _, found in self._seen.values() for spot in found}
-        statements = [
-            group.text for group in reversed(said) if group.role == "user" and not _is_digest(group)
-        ]
+        statements = [one for group in said for one in _statements(group)]
         return digest(statements, ranked(spots, known), room, counter) or _NOTHING
 
     def _spots(self, group: Group) -> list[Spot]:
@@ -98,11 +98,12 @@ class Digest:
         return max(int(self._settings.share * free), min(free // 2, _TINY))
 
     def _users_that_stay(self, groups: Sequence[Group], free: int) -> frozenset[int]:
-        """Numbers of the user messages that may stay, newest first."""
+        """Numbers of the user messages that may stay: standing orders first, then the newest."""
         room = self._settings.user_share * free
+        users = [group for group in groups if group.role == "user" and not _is_digest(group)]
         out = set()
-        for group in reversed(groups):
-            if group.role == "user" and not _is_digest(group) and group.tokens <= room:
+        for group in in_order_of_need(users, text=lambda group: group.text):
+            if group.tokens <= room:
                 out.add(group.number)
                 room -= group.tokens
         return frozenset(out)
@@ -112,7 +113,7 @@ def digest(said: Sequence[str], spots: Sequence[Spot], room: int, counter: Token
     """An extract in at most `room` tokens.
 
     Args:
-        said: What the user said, newest first.
+        said: What the user said, oldest first.
         spots: Atoms, most important first.
         room: Tokens.
         counter: The tokenizer in force.
@@ -121,18 +122,34 @@ def digest(said: Sequence[str], spots: Sequence[Spot], room: int, counter: Token
     def count(text: str) -> int:
         return counter.count_text(text).tokens
 
-    statements = fill(said, room // 2, count)
-    room -= sum(count(f"{line}\n") for line in statements)
-    names_only = room < NAMES_BELOW
-    lines = fill((spot.name if names_only else spot.around for spot in spots), room, count)
-    parts = []
-    if statements:
-        parts.append("The user said:\n" + "\n".join(reversed(statements)))
-    if lines:
-        parts.append(
-            "Names: " + " ".join(lines) if names_only else "Excerpts:\n" + "\n".join(lines)
-        )
+    quotes = [f"{_QUOTE}{line}" for line in said]
+    kept = set(fill(in_order_of_need(quotes, text=str), room // 2, count))
+    statements = [line for line in quotes if line in kept]
+    left = room - sum(count(f"{line}\n") for line in statements)
+    names_only = left < NAMES_BELOW
+    lines = fill((spot.name if names_only else spot.around for spot in spots), left, count)
+    text = _composed(statements, lines, names_only=names_only)
+    while count(text) > room and (lines or statements):  # what stands together can take more
+        (lines or statements).pop()
+        text = _composed(statements, lines, names_only=names_only)
+    return text
+
+
+def _composed(statements: Sequence[str], lines: Sequence[str], *, names_only: bool) -> str:
+    parts = ["\n".join([_SAID, *statements])] if statements else []
+    if lines and names_only:
+        parts.append("Names: " + " ".join(lines))
+    elif lines:
+        parts.append("\n".join(["Excerpts:", *lines]))
     return "\n".join(parts)
+
+
+def _statements(group: Group) -> list[str]:
+    """What the user says in a group, or is quoted with in an earlier digest."""
+    if not _is_digest(group):
+        return [group.text] if group.role == "user" else []
+    quoted = group.text.partition(_SAID)[2].partition("\nExcerpts:")[0].partition("\nNames:")[0]
+    return [line for line in quoted.partition("\n</summary>")[0].split(f"\n{_QUOTE}") if line]
 
 
 def make(settings: Settings | None, ctx: PluginContext) -> Digest:
