@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from massgen_core.context import TruncationStrategy
     from massgen_core.errors import PluginError
     from massgen_core.events import Event
-    from massgen_core.memory import Embedder, MemoryStore
+    from massgen_core.memory import Embedder, MemoryStore, QueryExpander, Reranker
     from massgen_core.messages import JSONValue
     from massgen_core.plugin._provides import Kind, PluginContext, Provided
     from massgen_core.tokens import TokenCounter
@@ -144,6 +144,20 @@ class PluginHost:
     def create(
         self, kind: Literal["embedder"], name: str, settings: GivenSettings, ctx: PluginContext
     ) -> Embedder: ...
+
+    @overload
+    def create(
+        self, kind: Literal["reranker"], name: str, settings: GivenSettings, ctx: PluginContext
+    ) -> Reranker: ...
+
+    @overload
+    def create(
+        self,
+        kind: Literal["query_expander"],
+        name: str,
+        settings: GivenSettings,
+        ctx: PluginContext,
+    ) -> QueryExpander: ...
 
     @overload
     def create(

@@ -17,6 +17,8 @@ PROTOCOLS: Final[Mapping[Kind, str]] = {
     "strategy": "massgen_core.context:TruncationStrategy",
     "memory_store": "massgen_core.memory:MemoryStore",
     "embedder": "massgen_core.memory:Embedder",
+    "reranker": "massgen_core.memory:Reranker",
+    "query_expander": "massgen_core.memory:QueryExpander",
     "token_counter": "massgen_core.tokens:TokenCounter",
 }
 

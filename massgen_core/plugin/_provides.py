@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 PLUGIN_API: Final = 1
 ENTRY_POINT_GROUP: Final = "massgen_core.plugins"
 
-Kind: TypeAlias = Literal["backend", "strategy", "memory_store", "embedder", "token_counter"]
+Kind: TypeAlias = Literal[
+    "backend",
+    "strategy",
+    "memory_store",
+    "embedder",
+    "reranker",
+    "query_expander",
+    "token_counter",
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")

@@ -139,6 +139,48 @@ def massgen_embedder() -> Provides | Sequence[Provides]:  # type: ignore[empty-b
 
 
 @hookspec
+def massgen_reranker() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
+    '''Models that judge recalled texts; the factory returns a `massgen_core.memory.Reranker`.
+
+    Example:
+        >>> from massgen_core.plugin import Provides, hookimpl
+        >>> @hookimpl
+        ... def massgen_reranker():
+        ...     return Provides(name="shortest", factory="massgen_shortest.reranker:Shortest")
+        >>> # massgen_shortest/reranker.py
+        >>> class Shortest:
+        ...     """Prefers short texts."""
+        ...     def __init__(self, settings, ctx):
+        ...         pass
+        ...     async def rerank(self, query, texts, /):
+        ...         return [1 / (1 + len(text)) for text in texts]
+        ...     async def close(self):
+        ...         return None
+    '''
+
+
+@hookspec
+def massgen_query_expander() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
+    '''Other wordings of a query; the factory returns a `massgen_core.memory.QueryExpander`.
+
+    Example:
+        >>> from massgen_core.plugin import Provides, hookimpl
+        >>> @hookimpl
+        ... def massgen_query_expander():
+        ...     return Provides(name="cars", factory="massgen_cars.expander:Cars")
+        >>> # massgen_cars/expander.py
+        >>> class Cars:
+        ...     """Knows that a car is an automobile."""
+        ...     def __init__(self, settings, ctx):
+        ...         pass
+        ...     async def expand(self, query, /):
+        ...         return [query.replace("car", "automobile")] if "car" in query else []
+        ...     async def close(self):
+        ...         return None
+    '''
+
+
+@hookspec
 def massgen_token_counter() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Token counters; the factory returns a `massgen_core.tokens.TokenCounter`.
 

@@ -10,7 +10,7 @@ from massgen_core.plugin import KINDS, Provides, hookspecs
 from massgen_core.plugin._protocols import PROTOCOLS, missing_members
 
 MODULES = [
-    "massgen_core.memory",
+    "massgen_core.memory._stores",
     "massgen_core.plugin._fence",
     "massgen_core.plugin._host",
     "massgen_core.plugin._provides",
