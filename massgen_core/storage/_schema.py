@@ -81,5 +81,104 @@ _FIRST: Final = Migration(
     ),
 )
 
-SCHEMA: Final[tuple[Migration, ...]] = (_FIRST,)
+_LEDGER: Final = Migration(
+    2,
+    "ledger of long-term memory",
+    (
+        """
+        CREATE TABLE memory_log (
+            seq    INTEGER PRIMARY KEY,
+            batch  INTEGER NOT NULL,
+            at     REAL    NOT NULL,
+            actor  TEXT    NOT NULL,
+            op     TEXT    NOT NULL,
+            record INTEGER NOT NULL,
+            rev    INTEGER NOT NULL,
+            body   TEXT,
+            text   TEXT,
+            blob   INTEGER,
+            digest BLOB    NOT NULL,
+            hash   BLOB    NOT NULL
+        )
+        """,
+        "CREATE INDEX memory_log_record ON memory_log (record)",
+        "CREATE INDEX memory_log_blob ON memory_log (blob) WHERE blob IS NOT NULL",
+        """
+        CREATE TABLE memory_scope (
+            id      INTEGER PRIMARY KEY,
+            tenant  TEXT NOT NULL,
+            team    TEXT NOT NULL,
+            user    TEXT NOT NULL,
+            agent   TEXT NOT NULL,
+            session TEXT NOT NULL,
+            run     TEXT NOT NULL,
+            UNIQUE (user, team, tenant, agent, session, run)
+        )
+        """,
+        """
+        CREATE TABLE memory_record (
+            number  INTEGER PRIMARY KEY,
+            id      TEXT    NOT NULL UNIQUE,
+            log     INTEGER NOT NULL,
+            rev     INTEGER NOT NULL,
+            state   TEXT    NOT NULL,
+            kind    TEXT    NOT NULL,
+            scope   INTEGER NOT NULL,
+            pinned  INTEGER NOT NULL,
+            expires REAL,
+            size    INTEGER NOT NULL,
+            content BLOB    NOT NULL,
+            sum     INTEGER NOT NULL
+        )
+        """,
+        "CREATE INDEX memory_record_scope ON memory_record (scope, state)",
+        "CREATE INDEX memory_record_content ON memory_record (content)",
+        "CREATE INDEX memory_record_expires ON memory_record (expires) WHERE expires IS NOT NULL",
+        """
+        CREATE TABLE memory_usage (
+            record INTEGER PRIMARY KEY,
+            uses   INTEGER NOT NULL,
+            used   REAL    NOT NULL
+        )
+        """,
+        "CREATE TABLE memory_embedder (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        """
+        CREATE TABLE memory_vector (
+            embedder INTEGER NOT NULL,
+            record   INTEGER NOT NULL,
+            content  BLOB    NOT NULL,
+            data     BLOB    NOT NULL,
+            sum      INTEGER NOT NULL,
+            PRIMARY KEY (embedder, record)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE memory_outbox (
+            id     INTEGER PRIMARY KEY,
+            work   TEXT    NOT NULL,
+            record INTEGER NOT NULL,
+            tries  INTEGER NOT NULL,
+            due    REAL    NOT NULL,
+            error  TEXT    NOT NULL,
+            UNIQUE (work, record)
+        )
+        """,
+        """
+        CREATE TABLE memory_grant (
+            principal TEXT NOT NULL,
+            tenant    TEXT NOT NULL,
+            team      TEXT NOT NULL,
+            user      TEXT NOT NULL,
+            agent     TEXT NOT NULL,
+            session   TEXT NOT NULL,
+            run       TEXT NOT NULL,
+            rights    TEXT NOT NULL,
+            PRIMARY KEY (principal, tenant, team, user, agent, session, run)
+        ) WITHOUT ROWID
+        """,
+        "CREATE TABLE memory_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+SCHEMA: Final[tuple[Migration, ...]] = (_FIRST, _LEDGER)
 """Every migration of the file, oldest first."""

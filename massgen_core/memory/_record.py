@@ -1,0 +1,311 @@
+"""What is remembered: a record, and its one exact form on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+from massgen_core.errors import InvalidArgument
+from massgen_core.memory._scope import FIELDS, Scope, scope_of
+
+if TYPE_CHECKING:
+    from massgen_core.memory._scope import ScopeLike
+    from massgen_core.messages import JSONValue
+
+State: TypeAlias = Literal["active", "superseded", "invalidated", "tombstone"]
+"""``active``: recalled. ``superseded``: a newer record says otherwise. ``invalidated``: no longer
+held true. ``tombstone``: forgotten; nothing but its id is left."""
+Visibility: TypeAlias = Literal["scope", "private"]
+"""``scope``: for whoever may read the scope. ``private``: for its owner only."""
+Moment: TypeAlias = float | int | str | datetime | date
+"""Seconds since the Unix epoch, ISO 8601 text, or a date; without a zone UTC is meant."""
+
+_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
+_SHARES: Final = ("importance", "confidence", "trust")
+_TIMES: Final = ("event_time", "valid_from", "valid_to", "expires_at")
+STANDING: Final = frozenset({"preference", "instruction"})
+"""Kinds that hold whatever is asked; where pinned, they are always recalled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMemory:
+    """What shall be remembered.
+
+    Attributes:
+        text: What is remembered, word by word.
+        scope: Whose it is.
+        kind: ``message``, ``fact``, ``preference``, ``instruction``, ``summary``, ``note`` or
+            another lower-case word.
+        speaker: Who said it.
+        session_no: Number of the sitting it was said in, within its scope.
+        turn_no: Its place in that sitting.
+        event_time: When it happened.
+        valid_from: From when on it is true.
+        valid_to: Until when it is true.
+        expires_at: When it is to be dropped.
+        importance: From 0 to 1; what is more important is kept longer.
+        confidence: From 0 to 1: how sure its producer is.
+        trust: From 0 to 1: how far its source is trusted.
+        pinned: Whether it is always recalled and never dropped by caps.
+        tags: Words to find it by.
+        meta: JSON values to keep with it.
+        source_ids: The records it was derived from.
+        supersedes: The records it takes the place of; they stay, as superseded.
+        producer: What made it, e.g. ``facts/1``; empty for what was said.
+        owner: Who it belongs to; matters if it is private.
+        visibility: ``scope`` or ``private``.
+        id: Its id; a UUIDv7 if omitted. Remembering the same again under the same id changes
+            nothing.
+
+    Raises:
+        InvalidArgument: A field cannot be used.
+    """
+
+    text: str
+    scope: Scope
+    kind: str = "message"
+    speaker: str = ""
+    session_no: int | None = None
+    turn_no: int | None = None
+    event_time: float | None = None
+    valid_from: float | None = None
+    valid_to: float | None = None
+    expires_at: float | None = None
+    importance: float = 0.5
+    confidence: float = 1.0
+    trust: float = 1.0
+    pinned: bool = False
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, JSONValue] = field(default_factory=dict)
+    source_ids: tuple[str, ...] = ()
+    supersedes: tuple[str, ...] = ()
+    producer: str = ""
+    owner: str = ""
+    visibility: Visibility = "scope"
+    id: str | None = None
+
+    @classmethod
+    def of(cls, text: str, *, scope: ScopeLike, **given: Any) -> NewMemory:
+        """A new memory from what callers pass: dates in any form, lists, None for the default."""
+        if unknown := [name for name in given if name not in _GIVEN]:
+            raise InvalidArgument(
+                f"a memory has no field {unknown[0]!r}",
+                hint=f"Its fields are {', '.join(sorted(_GIVEN))}.",
+            )
+        set_ = {name: value for name, value in given.items() if value is not None}
+        for name in _TIMES:
+            if name in set_:
+                set_[name] = moment_of(set_[name], name)
+        for name in ("tags", "source_ids", "supersedes"):
+            if name in set_:
+                set_[name] = _texts(name, set_[name])
+        return cls(text=text, scope=scope_of(scope), **set_)
+
+    def __post_init__(self) -> None:
+        _check_text("text", self.text)
+        if not isinstance(self.kind, str) or not _KIND.fullmatch(self.kind):
+            raise InvalidArgument(
+                f"kind is {self.kind!r}, expected a lower-case word", hint='E.g. kind="fact".'
+            )
+        if self.id is not None and not (isinstance(self.id, str) and _ID.fullmatch(self.id)):
+            raise InvalidArgument(
+                f"id is {self.id!r}, expected up to 128 letters, digits and . _ : @ / -"
+            )
+        if self.visibility not in get_args(Visibility):
+            raise InvalidArgument(f"visibility is {self.visibility!r}, expected scope or private")
+        if not isinstance(self.pinned, bool):
+            raise InvalidArgument(f"pinned is {self.pinned!r}, expected True or False")
+        for name in ("speaker", "producer", "owner"):
+            _check_text(name, getattr(self, name))
+        for name in ("session_no", "turn_no"):
+            _check_number(name, getattr(self, name))
+        for name in _SHARES:
+            _check_share(name, getattr(self, name))
+        for name in _TIMES:
+            _check_time(name, getattr(self, name))
+
+
+_GIVEN: Final = frozenset(each.name for each in fields(NewMemory)) - {"text", "scope"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRecord(NewMemory):
+    """One memory as the ledger holds it; see `NewMemory` for what was given.
+
+    Attributes:
+        id: Its id.
+        seq: Number of the log entry that created it: the order of remembering.
+        rev: How often it was written, from 1.
+        state: Whether it is recalled; see `State`.
+        recorded_at: When it was remembered, in seconds since the Unix epoch.
+        content_hash: SHA-256 of the text, in hexadecimal.
+        sha256: SHA-256 of the whole record as it is on disk, in hexadecimal.
+        use_count: How often it was recalled.
+        last_used_at: When it was recalled last; None if never.
+    """
+
+    id: str = ""
+    seq: int = 0
+    rev: int = 1
+    state: State = "active"
+    recorded_at: float = 0.0
+    content_hash: str = ""
+    sha256: str = ""
+    use_count: int = 0
+    last_used_at: float | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing: what is in the ledger was checked when it came in."""
+
+    def current(self, now: float) -> bool:
+        """Whether it is recalled at `now`: active, not expired, and true then."""
+        if self.state != "active" or (self.expires_at is not None and self.expires_at <= now):
+            return False
+        late = self.valid_to is not None and self.valid_to <= now
+        return not late and (self.valid_from is None or self.valid_from <= now)
+
+
+_DERIVED: Final = frozenset(
+    {"text", "scope", "seq", "rev", "content_hash", "sha256", "use_count", "last_used_at"}
+)
+_STORED: Final = tuple(each.name for each in fields(MemoryRecord) if each.name not in _DERIVED)
+_DEFAULTS: Final = {
+    each.name: each.default for each in fields(MemoryRecord) if each.name in _STORED
+}
+_TUPLES: Final = frozenset({"tags", "source_ids", "supersedes"})
+
+
+def body_of(record: MemoryRecord) -> str:
+    """The record without its text as canonical JSON: sorted keys, no blanks, no defaults.
+
+    Raises:
+        InvalidArgument: `meta` holds what is no JSON value.
+    """
+    values: dict[str, Any] = {
+        name: value
+        for name in _STORED
+        if (value := getattr(record, name)) != _DEFAULTS[name] and value not in ((), {})
+    }
+    scope = {name: value for name, value in zip(FIELDS, record.scope.values(), strict=True) if value}
+    if scope:
+        values["scope"] = scope
+    try:
+        return json.dumps(values, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidArgument(
+            f"meta is no JSON value: {exc}",
+            hint="Use dicts with text keys, lists, text, finite numbers, booleans and None.",
+        ) from exc
+
+
+def record_from(body: str, text: str, *, seq: int, rev: int, digest: bytes) -> MemoryRecord:
+    """The exact inverse of `body_of`."""
+    values = json.loads(body)
+    for name in _TUPLES & values.keys():
+        values[name] = tuple(values[name])
+    values["scope"] = Scope(**values.get("scope", {}))
+    return MemoryRecord(
+        text=text,
+        seq=seq,
+        rev=rev,
+        content_hash=content_hash(text).hex(),
+        sha256=digest.hex(),
+        **values,
+    )
+
+
+def content_hash(text: str) -> bytes:
+    """SHA-256 of the text as UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def digest_of(body: str, text: str) -> bytes:
+    """SHA-256 over body and text: what ``digest`` must be."""
+    whole = hashlib.sha256(body.encode())
+    whole.update(b"\0")
+    whole.update(text.encode("utf-8", "surrogatepass"))
+    return whole.digest()
+
+
+def changed(record: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
+    """The record with fields of `NewMemory` changed; the other fields are kept.
+
+    Raises:
+        InvalidArgument: A field cannot be changed, or not to this value.
+    """
+    fixed = {"id", "state", "recorded_at", "seq", "rev"} & changes.keys()
+    if fixed:
+        raise InvalidArgument(f"{min(fixed)} of a record cannot be changed")
+    given = {name: getattr(record, name) for name in _GIVEN}
+    cleared = {name for name, value in changes.items() if value is None}
+    given |= {name: value for name, value in changes.items() if name not in {"text", "scope"}}
+    new = NewMemory.of(
+        changes.get("text", record.text), scope=changes.get("scope", record.scope), **given
+    )
+    kept = {each.name: getattr(new, each.name) for each in fields(NewMemory)}
+    kept |= {name: _DEFAULTS[name] for name in cleared if name in _DEFAULTS and name != "meta"}
+    return replace(record, **{**kept, "id": record.id})
+
+
+def moment_of(value: Moment, name: str = "time") -> float:
+    """Seconds since the Unix epoch.
+
+    Raises:
+        InvalidArgument: It is no moment.
+    """
+    try:
+        match value:
+            case bool():
+                raise TypeError
+            case float() | int():
+                return float(value)
+            case datetime():
+                return _stamp(value)
+            case date():
+                return _stamp(datetime(value.year, value.month, value.day))  # noqa: DTZ001 - see _stamp
+            case str():
+                return _stamp(datetime.fromisoformat(value))
+            case _:
+                raise TypeError
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InvalidArgument(
+            f"{name} is {value!r}, expected seconds since 1970, a date or ISO 8601 text",
+            hint="E.g. 2026-05-08T13:56:00+02:00.",
+        ) from exc
+
+
+def _stamp(value: datetime) -> float:
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+        raise InvalidArgument(f"{name} is {value!r}, expected a list of texts")
+    return tuple(value)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{name} is {value!r}, expected text")
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is not None and (type(value) is not int or abs(value) >= 1 << 62):
+        raise InvalidArgument(f"{name} is {value!r}, expected a whole number")
+
+
+def _check_share(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InvalidArgument(f"{name} is {value!r}, expected a number from 0 to 1")
+
+
+def _check_time(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value)):
+        raise InvalidArgument(f"{name} is {value!r}, expected finite seconds since 1970")
