@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from massgen_core.conversation import Conversation, Fitted, fit
     from massgen_core.errors import ContextOverflowError, InvalidArgument, MassgenError
     from massgen_core.events import Event
+    from massgen_core.longterm import open_memory
+    from massgen_core.memory import Memory
     from massgen_core.messages import (
         Audio,
         File,
@@ -47,6 +49,7 @@ __all__ = [
     "Image",
     "InvalidArgument",
     "MassgenError",
+    "Memory",
     "Message",
     "Part",
     "PluginHost",
@@ -58,11 +61,14 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "fit",
+    "open_memory",
 ]
 
 _HOMES: Final = {
     "agents": ("Agent",),
     "conversation": ("Conversation", "Fitted", "fit"),
+    "longterm": ("open_memory",),
+    "memory": ("Memory",),
     "errors": ("ContextOverflowError", "InvalidArgument", "MassgenError"),
     "events": ("Event",),
     "messages": (

@@ -4,6 +4,11 @@ The truth of long-term memory is a ledger of the core; a store is an index over 
 and rebuilt.
 """
 
+from massgen_core.memory._access import Grant
+from massgen_core.memory._hits import Hit
+from massgen_core.memory._ledger import Revision
+from massgen_core.memory._memory import Memory, Plugins
+from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._scope import Scope, ScopeLike
 from massgen_core.memory._stores import (
     Candidate,
@@ -19,10 +24,17 @@ __all__ = [
     "Candidate",
     "Change",
     "Embedder",
+    "Grant",
     "Health",
+    "Hit",
+    "Memory",
+    "MemoryRecord",
     "MemoryStore",
+    "NewMemory",
+    "Plugins",
     "QueryExpander",
     "Reranker",
+    "Revision",
     "Scope",
     "ScopeLike",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._scope import FIELDS, Scope, scope_of
+from massgen_core.messages import JSONValue
 
 if TYPE_CHECKING:
     from massgen_core.memory._scope import ScopeLike
-    from massgen_core.messages import JSONValue
 
 State: TypeAlias = Literal["active", "superseded", "invalidated", "tombstone"]
 """``active``: recalled. ``superseded``: a newer record says otherwise. ``invalidated``: no longer
@@ -110,11 +111,12 @@ class NewMemory:
 
     def __post_init__(self) -> None:
         _check_text("text", self.text)
-        if not isinstance(self.kind, str) or not _KIND.fullmatch(self.kind):
+        _check_text("kind", self.kind)
+        if not _KIND.fullmatch(self.kind):
             raise InvalidArgument(
                 f"kind is {self.kind!r}, expected a lower-case word", hint='E.g. kind="fact".'
             )
-        if self.id is not None and not (isinstance(self.id, str) and _ID.fullmatch(self.id)):
+        if self.id is not None and not _ID.fullmatch(str(self.id)):
             raise InvalidArgument(
                 f"id is {self.id!r}, expected up to 128 letters, digits and . _ : @ / -"
             )
@@ -193,7 +195,9 @@ def body_of(record: MemoryRecord) -> str:
         for name in _STORED
         if (value := getattr(record, name)) != _DEFAULTS[name] and value not in ((), {})
     }
-    scope = {name: value for name, value in zip(FIELDS, record.scope.values(), strict=True) if value}
+    scope = {
+        name: value for name, value in zip(FIELDS, record.scope.values(), strict=True) if value
+    }
     if scope:
         values["scope"] = scope
     try:
@@ -260,25 +264,20 @@ def moment_of(value: Moment, name: str = "time") -> float:
     Raises:
         InvalidArgument: It is no moment.
     """
-    try:
+    with contextlib.suppress(ValueError, OverflowError):
         match value:
-            case bool():
-                raise TypeError
-            case float() | int():
+            case float() | int() if not isinstance(value, bool):
                 return float(value)
             case datetime():
                 return _stamp(value)
             case date():
-                return _stamp(datetime(value.year, value.month, value.day))  # noqa: DTZ001 - see _stamp
+                return _stamp(datetime(value.year, value.month, value.day, tzinfo=UTC))
             case str():
                 return _stamp(datetime.fromisoformat(value))
-            case _:
-                raise TypeError
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise InvalidArgument(
-            f"{name} is {value!r}, expected seconds since 1970, a date or ISO 8601 text",
-            hint="E.g. 2026-05-08T13:56:00+02:00.",
-        ) from exc
+    raise InvalidArgument(
+        f"{name} is {value!r}, expected seconds since 1970, a date or ISO 8601 text",
+        hint="E.g. 2026-05-08T13:56:00+02:00.",
+    )
 
 
 def _stamp(value: datetime) -> float:

@@ -61,6 +61,17 @@ def add_refs(conn: sqlite3.Connection, owner: str, hashes: Iterable[bytes]) -> N
     )
 
 
+def blob_ids(conn: sqlite3.Connection, raws: Iterable[bytes]) -> dict[bytes, int]:
+    """The row numbers of payloads that are stored, by payload."""
+    hashes = {blob_hash(raw): raw for raw in raws}
+    out: dict[bytes, int] = {}
+    for batch in _batches(list(hashes)):
+        marks = ",".join("?" * len(batch))
+        rows = conn.execute(f"SELECT hash, id FROM blob WHERE hash IN ({marks})", batch)  # noqa: S608 - only marks
+        out.update((hashes[digest], number) for digest, number in rows)
+    return out
+
+
 def get_refs(conn: sqlite3.Connection, owner: str) -> set[bytes]:
     """The hashes of the blobs that `owner` refers to."""
     return {digest for (digest,) in conn.execute(_REFS, (owner,))}

@@ -176,7 +176,12 @@ _LEDGER: Final = Migration(
             PRIMARY KEY (principal, tenant, team, user, agent, session, run)
         ) WITHOUT ROWID
         """,
-        "CREATE TABLE memory_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        """
+        CREATE TABLE memory_meta (
+            key   TEXT NOT NULL PRIMARY KEY,
+            value TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
     ),
 )
 

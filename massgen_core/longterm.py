@@ -1,0 +1,97 @@
+"""Opening long-term memory with plugins by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.memory import Memory, Plugins
+from massgen_core.plugin import PluginContext, PluginHost
+from massgen_core.storage import Opening, database_path
+from massgen_core.tokens import ModelCatalogue
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from massgen_core.clock import Clock
+    from massgen_core.plugin import Kind
+    from massgen_core.storage import Synchronous
+
+__all__ = ["open_memory"]
+
+
+def open_memory(  # noqa: PLR0913 - each is a decision of its own
+    path: str | os.PathLike[str],
+    *,
+    indexes: Sequence[str] = (),
+    embedder: str | None = None,
+    reranker: str | None = None,
+    expander: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    synchronous: Synchronous = "full",
+    read_only: bool = False,
+    host: PluginHost | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    told: Callable[[str, str], None] = lambda name, reason: None,  # noqa: ARG005
+) -> Opening[Memory]:
+    """The long-term memory at `path`: await it or enter it.
+
+    Without any plugin it recalls by words and structure. Which plugins are named may change at any
+    time: they index what the ledger has, and lose nothing when they go.
+
+    Args:
+        path: A database file, or the folder it lies in as ``massgen.db``; created if missing.
+        indexes: Registered names of memory stores.
+        embedder: Registered name of an embedder.
+        reranker: Registered name of a reranker.
+        expander: Registered name of a query expander.
+        settings: Settings of these plugins, by their names.
+        synchronous: ``full``: what is acknowledged survives a power cut; ``normal``: the end of
+            the process.
+        read_only: Whether nothing may change on disk.
+        host: Knows the plugins; all that are installed if omitted.
+        clock: Dates what is remembered.
+        told: Is told when a plugin could not help, by its name, and why.
+
+    Raises:
+        PluginError: A plugin is not installed, or broken.
+        SettingsError: Its settings are wrong.
+        StorageError: As `Memory.open` says.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from massgen_core import open_memory
+        >>> async def main(folder):
+        ...     async with open_memory(folder) as memory:
+        ...         await memory.remember("I am allergic to nuts.", scope={"user": "ada"})
+        ...         hits = await memory.recall("Are there nuts in it?", scope={"user": "ada"})
+        ...         return [hit.record.text for hit in hits]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     asyncio.run(main(folder))
+        ['I am allergic to nuts.']
+    """
+    host = host or PluginHost()
+    file = database_path(path)
+    ctx = PluginContext(
+        clock=clock, data_dir=file.parent / f"{file.stem}.indexes", models=ModelCatalogue.shipped()
+    )
+
+    def made(kind: Kind, name: str | None) -> Any:
+        own = (settings or {}).get(name or "", {})
+        return None if name is None else host.create(kind, name, dict(own), ctx)
+
+    plugins = Plugins(
+        embedder=made("embedder", embedder),
+        stores={name: made("memory_store", name) for name in dict.fromkeys(indexes)},
+        reranker=made("reranker", reranker),
+        expander=made("query_expander", expander),
+    )
+    return Memory.open(
+        file,
+        plugins=plugins,
+        synchronous=synchronous,
+        read_only=read_only,
+        clock=clock,
+        told=told,
+    )

@@ -1,0 +1,110 @@
+"""Who may read and write which scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+from massgen_core.errors import AccessDenied, InvalidArgument
+from massgen_core.memory._scope import FIELDS, Scope
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from massgen_core.memory._record import MemoryRecord
+
+Right: TypeAlias = Literal["read", "write"]
+
+_COLUMNS: Final = ", ".join(FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a principal may do beyond its own scopes.
+
+    Attributes:
+        principal: Who.
+        scope: Where: there and in every narrower scope.
+        rights: ``read``, or ``read`` and ``write``.
+    """
+
+    principal: str
+    scope: Scope
+    rights: tuple[Right, ...]
+
+
+def check(
+    conn: sqlite3.Connection, principal: str | None, scopes: Iterable[Scope], right: Right
+) -> None:
+    """Nothing, if the principal has the right to all of the scopes.
+
+    Without a principal it is the program itself that asks, which may do everything. A principal's
+    own scopes are those whose user or agent it is.
+
+    Raises:
+        AccessDenied: It has not.
+    """
+    for scope in scopes:
+        if not allowed(conn, principal, scope, right):
+            raise AccessDenied(
+                f"{principal!r} may not {right} {scope}",
+                principal=str(principal),
+                right=right,
+                hint="Memory.grant() gives a right to a scope and all narrower ones.",
+            )
+
+
+def allowed(conn: sqlite3.Connection, principal: str | None, scope: Scope, right: Right) -> bool:
+    """Whether the principal has the right to the whole scope."""
+    if principal is None or (principal and principal in (scope.user, scope.agent)):
+        return True
+    return any(
+        right in grant.rights and grant.scope.covers(scope) for grant in grants(conn, principal)
+    )
+
+
+def sees(principal: str | None, record: MemoryRecord) -> bool:
+    """Whether a principal that may read the scope may see this record of it."""
+    return principal is None or record.visibility != "private" or record.owner == principal
+
+
+def grant(conn: sqlite3.Connection, principal: str, scope: Scope, rights: Iterable[Right]) -> Grant:
+    """Give rights to a scope and all narrower ones, in the place of those given before.
+
+    Raises:
+        InvalidArgument: There is no such right, or no principal.
+    """
+    wanted = {*rights, "read"}
+    if not principal or not isinstance(principal, str):
+        raise InvalidArgument(f"principal is {principal!r}, expected a name")
+    if unknown := wanted - set(get_args(Right)):
+        raise InvalidArgument(f"there is no right {min(unknown)!r}", hint="Rights: read, write.")
+    given = _rights(",".join(wanted))
+    values = (principal, *scope.values(), ",".join(given))
+    conn.execute("INSERT OR REPLACE INTO memory_grant VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    return Grant(principal, scope, given)
+
+
+def revoke(conn: sqlite3.Connection, principal: str, scope: Scope | None) -> int:
+    """Take a principal's rights back: to exactly this scope, or all of them; returns how many."""
+    if scope is None:
+        return conn.execute("DELETE FROM memory_grant WHERE principal = ?", (principal,)).rowcount
+    same = " AND ".join(f"{name} = ?" for name in FIELDS)
+    query = f"DELETE FROM memory_grant WHERE principal = ? AND {same}"  # noqa: S608 - our own words
+    return conn.execute(query, (principal, *scope.values())).rowcount
+
+
+def grants(conn: sqlite3.Connection, principal: str | None = None) -> list[Grant]:
+    """The grants of one principal, or all of them."""
+    query = f"SELECT principal, rights, {_COLUMNS} FROM memory_grant"  # noqa: S608 - our own words
+    rows = (
+        conn.execute(f"{query} ORDER BY principal, {_COLUMNS}")
+        if principal is None
+        else conn.execute(f"{query} WHERE principal = ? ORDER BY {_COLUMNS}", (principal,))
+    )
+    return [Grant(name, Scope(*scope), _rights(rights)) for name, rights, *scope in rows]
+
+
+def _rights(stored: str) -> tuple[Right, ...]:
+    return tuple(right for right in get_args(Right) if right in stored.split(","))

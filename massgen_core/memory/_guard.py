@@ -1,0 +1,41 @@
+"""The fence around plugins of memory: what they raise, or how long they take, costs no memory."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What came of a plugin's work.
+
+    Attributes:
+        value: The result; None if there is none.
+        error: Why there is none, for a person; empty if there is one.
+    """
+
+    value: T | None
+    error: str = ""
+
+
+async def guarded(work: Callable[[], Awaitable[T]], timeout: float) -> Outcome[T]:  # noqa: ASYNC109 - reported
+    """The result of a plugin's work, or why there is none.
+
+    Args:
+        work: Calls the plugin.
+        timeout: Seconds it may take.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            return Outcome(await work())
+    except TimeoutError:
+        return Outcome(None, f"no answer within {timeout:g} seconds")
+    except Exception as exc:  # noqa: BLE001 - the memory fence
+        return Outcome(None, f"{type(exc).__name__}: {exc}")

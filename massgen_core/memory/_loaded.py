@@ -1,0 +1,163 @@
+"""The records of the scopes that are asked for, held in memory and kept up with the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from massgen_core.memory._log import head
+from massgen_core.memory._ranking import Doc, ScopeIndex
+from massgen_core.memory._record import STANDING
+from massgen_core.memory._table import Damaged, by_numbers, in_scopes
+from massgen_core.memory._vectors import get_vectors
+
+if TYPE_CHECKING:
+    import sqlite3
+    from array import array
+    from collections.abc import Iterable, Sequence
+
+    from massgen_core.memory._record import MemoryRecord
+    from massgen_core.memory._scope import Scope
+    from massgen_core.memory._table import Found
+    from massgen_core.storage import Database
+
+_KEPT: Final = 64
+"""Sets of scopes whose records are held at the same time; the least lately asked leaves."""
+
+
+class _Read(NamedTuple):
+    """What the ledger said: the log's head, records, and their vectors."""
+
+    head: int
+    found: list[Found]
+    vectors: dict[int, array[float]]
+
+
+class Loaded:
+    """An index over what some scopes cover, as of a place in the log.
+
+    Attributes:
+        index: Ranks the records by number.
+        standing: Numbers of pinned records that hold whatever is asked.
+        ids: Number by id.
+        damaged: Records that could not be read.
+    """
+
+    def __init__(self, scopes: Sequence[Scope], embedder: str | None) -> None:
+        self.index = ScopeIndex()
+        self.standing: set[int] = set()
+        self.ids: dict[str, int] = {}
+        self.damaged: list[Damaged] = []
+        self._scopes = tuple(scopes)
+        self._embedder = embedder
+        self._vectors: set[int] = set()
+        self._seq = 0
+        self._lock = asyncio.Lock()
+
+    @property
+    def embedded(self) -> float:
+        """Share of the records that have a vector, from 0 to 1."""
+        return len(self._vectors) / max(1, len(self.index))
+
+    async def catch_up(self, database: Database) -> None:
+        """Takes in what the log says since the last time."""
+        async with self._lock:
+            read = await database.read(self._read)
+            if read is None:
+                return
+            for record, damage in read.found:
+                if record is not None:
+                    self._take(record, read.vectors.get(record.seq))
+                elif damage is not None:
+                    self.damaged.append(damage)
+            self._seq = read.head
+
+    def give_vectors(self, vectors: dict[int, array[float]]) -> None:
+        """Takes in vectors that were made later."""
+        known = set(self.ids.values())
+        for number, vector in vectors.items():
+            if number in known:
+                self.index.set_vector(number, vector)
+                self._vectors.add(number)
+
+    def _read(self, conn: sqlite3.Connection) -> _Read | None:
+        newest, _ = head(conn)
+        if newest == self._seq:
+            return None
+        if self._seq == 0:
+            found = list(in_scopes(conn, self._scopes, "r.state = 'active'"))
+            return _Read(newest, found, self._vectors_of(conn, None))
+        rows = conn.execute("SELECT DISTINCT record FROM memory_log WHERE seq > ?", (self._seq,))
+        numbers = [number for (number,) in rows]
+        found = by_numbers(conn, numbers)
+        return _Read(newest, found, self._vectors_of(conn, numbers))
+
+    def _vectors_of(
+        self, conn: sqlite3.Connection, numbers: Iterable[int] | None
+    ) -> dict[int, array[float]]:
+        return {} if self._embedder is None else get_vectors(conn, self._embedder, numbers)
+
+    def _take(self, record: MemoryRecord, vector: array[float] | None) -> None:
+        number = record.seq
+        if self.ids.get(record.id) is not None:
+            self._drop(record)
+        if record.state != "active" or not any(one.covers(record.scope) for one in self._scopes):
+            return
+        self.ids[record.id] = number
+        self.index.add(doc_of(record), vector)
+        if vector is not None:
+            self._vectors.add(number)
+        if record.pinned and record.kind in STANDING:
+            self.standing.add(number)
+
+    def _drop(self, record: MemoryRecord) -> None:
+        number = self.ids.pop(record.id)
+        self.index.remove(number)
+        self.standing.discard(number)
+        self._vectors.discard(number)
+
+
+class LoadedScopes:
+    """The indexes of the sets of scopes that were asked for lately."""
+
+    def __init__(self, database: Database, embedder: str | None) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._kept: OrderedDict[tuple[Scope, ...], Loaded] = OrderedDict()
+
+    async def get(self, scopes: tuple[Scope, ...]) -> Loaded:
+        """The index over these scopes, up to date with the log."""
+        loaded = self._kept.get(scopes)
+        if loaded is None:
+            loaded = self._kept[scopes] = Loaded(scopes, self._embedder)
+        self._kept.move_to_end(scopes)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        await loaded.catch_up(self._database)
+        return loaded
+
+    def give_vectors(self, vectors: dict[int, array[float]]) -> None:
+        """Takes in vectors that were made later."""
+        for loaded in self._kept.values():
+            loaded.give_vectors(vectors)
+
+    def clear(self) -> None:
+        """Forgets all indexes; they are made again when they are asked for."""
+        self._kept.clear()
+
+
+def doc_of(record: MemoryRecord) -> Doc:
+    """What ranking knows of a record; only what was said has neighbours."""
+    message = record.kind == "message"
+    thread = "\0".join(record.scope.values()) if message else f"#{record.seq}"
+    when = record.event_time if record.event_time is not None else record.recorded_at
+    return Doc(
+        record.seq,
+        record.text,
+        speaker=record.speaker,
+        thread=thread,
+        session_no=record.session_no,
+        turn_no=record.turn_no,
+        time=when,
+    )

@@ -1,0 +1,478 @@
+"""Long-term memory as an object: everything goes to the ledger first, and is found from there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.errors import InvalidArgument, RecordConflict, StorageError
+from massgen_core.memory import _access, _ledger
+from massgen_core.memory._embedding import Vectorizer
+from massgen_core.memory._feed import Feed
+from massgen_core.memory._guard import guarded
+from massgen_core.memory._hits import Hit, Wanted
+from massgen_core.memory._ledger import Call, not_found
+from massgen_core.memory._loaded import LoadedScopes
+from massgen_core.memory._recall import Recaller
+from massgen_core.memory._record import MemoryRecord, NewMemory
+from massgen_core.memory._scope import Scope, scope_of
+from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
+from massgen_core.memory._usage import Usage
+from massgen_core.storage import SCHEMA, Database, Opening, database_path
+from massgen_core.tokens import tiktoken_counter
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from massgen_core.clock import Clock
+    from massgen_core.memory._access import Grant, Right
+    from massgen_core.memory._ledger import Revision
+    from massgen_core.memory._scope import ScopeLike
+    from massgen_core.storage import Synchronous
+
+LIMIT: Final = 5
+"""Memories that recall gives, if nothing else is said; MassGen's default."""
+_CLOSE_SECONDS: Final = 30.0
+_LIMIT_WITH_TOKENS: Final = 50
+"""Memories that recall gives at most, where a token budget is what limits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What helps a memory to find things; all of it may fail without anything being lost.
+
+    Attributes:
+        embedder: Makes vectors.
+        stores: Indexes by name.
+        reranker: Judges the best candidates once more.
+        expander: Words queries in other ways.
+    """
+
+    embedder: Embedder | None = None
+    stores: Mapping[str, MemoryStore] = field(default_factory=dict)
+    reranker: Reranker | None = None
+    expander: QueryExpander | None = None
+
+
+class Memory:
+    """Long-term memory in a database file; several processes may have it open.
+
+    What `remember` acknowledged is on disk. Indexes and vectors are made from it, and can be lost.
+
+    Every call that names a memory or a scope takes a ``principal``: who asks. Without one it is the
+    program itself, which may do everything; a principal may use the scopes whose user or agent it
+    is, and those it was granted.
+
+    Example:
+        >>> import asyncio, tempfile
+        >>> from massgen_core.memory import Memory
+        >>> async def main(folder):
+        ...     async with Memory.open(folder) as memory:
+        ...         await memory.remember("I am allergic to nuts.", scope={"user": "ada"})
+        ...         hits = await memory.recall("Are there nuts in it?", scope={"user": "ada"})
+        ...         return [hit.record.text for hit in hits]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     asyncio.run(main(folder))
+        ['I am allergic to nuts.']
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        plugins: Plugins,
+        clock: Clock,
+        told: Callable[[str, str], None],
+    ) -> None:
+        self._database = database
+        self._plugins = plugins
+        self._clock = clock
+        self._told = told
+        identity = None if plugins.embedder is None else plugins.embedder.identity
+        self._loaded = LoadedScopes(database, identity)
+        self._usage = Usage(database)
+        self._vectorizer = Vectorizer(database, plugins.embedder, self._loaded, told)
+        self._feeds = [
+            Feed(name, store, database, identity, told) for name, store in plugins.stores.items()
+        ]
+        self._recaller = Recaller(
+            database,
+            self._loaded,
+            _count,
+            told,
+            vectorizer=self._vectorizer,
+            reranker=plugins.reranker,
+            expander=plugins.expander,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        plugins: Plugins | None = None,
+        synchronous: Synchronous = "full",
+        read_only: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        told: Callable[[str, str], None] = lambda name, reason: None,  # noqa: ARG005
+    ) -> Opening[Self]:
+        """The memory at `path`: await it or enter it.
+
+        Args:
+            path: A database file, or the folder it lies in as ``massgen.db``; created if missing.
+                Sessions may be in the same file.
+            plugins: What helps to find things; closed with the memory.
+            synchronous: ``full``: what is acknowledged survives a power cut; ``normal``: the end of
+                the process.
+            read_only: Whether nothing may change on disk.
+            clock: Dates what is remembered.
+            told: Is told when a plugin could not help, by its name, and why.
+
+        Raises:
+            StorageError: As `Database.open` says.
+        """
+        options: dict[str, Any] = {"synchronous": synchronous, "read_only": read_only}
+        opening = cls._build(database_path(path), plugins or Plugins(), options, clock, told)
+        return Opening(opening)
+
+    @classmethod
+    async def _build(
+        cls,
+        path: Path,
+        plugins: Plugins,
+        options: dict[str, Any],
+        clock: Clock,
+        told: Callable[[str, str], None],
+    ) -> Self:
+        database = await Database.open(path, migrations=SCHEMA, clock=clock, **options)
+        return cls(database, plugins, clock, told)
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._database.path
+
+    async def remember(
+        self, text: str, *, scope: ScopeLike, principal: str | None = None, **fields: Any
+    ) -> str:
+        """The id of a new memory, once it is on disk.
+
+        Args:
+            text: What is remembered, word by word.
+            scope: Whose it is.
+            principal: Who asks.
+            **fields: The fields of `NewMemory`; dates in any form, None for the default.
+
+        Raises:
+            InvalidArgument: A field cannot be used.
+            AccessDenied: The principal may not write to the scope.
+            RecordConflict: There is another memory under the given id.
+            RecordNotFound: A memory that it supersedes does not exist.
+            StorageFull: No room on the disk; nothing was written.
+        """
+        new = NewMemory.of(text, scope=scope, **fields)
+        return (await self.remember_many([new], principal=principal))[0]
+
+    async def remember_many(
+        self, news: Iterable[NewMemory], *, principal: str | None = None
+    ) -> list[str]:
+        """The ids of new memories, in order; all are on disk, or none. See `remember`."""
+        wanted = list(news)
+        call = self._call(principal)
+
+        def write(conn: sqlite3.Connection) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
+            _access.check(conn, principal, {new.scope for new in wanted}, "write")
+            return _ledger.create(conn, wanted, call)
+
+        records, written = await self._database.write(write)
+        await self._vectorizer.embed(written)
+        return [record.id for record in records]
+
+    async def recall(
+        self,
+        query: str,
+        *,
+        scope: ScopeLike | Sequence[ScopeLike],
+        k: int | None = None,
+        tokens: int | None = None,
+        kinds: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        principal: str | None = None,
+    ) -> list[Hit]:
+        """The memories that match best, best first; pinned preferences and instructions before.
+
+        Args:
+            query: What is asked, in words.
+            scope: Where to look; several are searched as one.
+            k: Memories at most, pinned ones not counted; 5 if neither `k` nor `tokens` is given.
+            tokens: Tokens that all of them may have together.
+            kinds: Only of these kinds; all if omitted.
+            exclude: Ids that are not wanted, e.g. of what is in view anyway.
+            principal: Who asks.
+
+        Raises:
+            InvalidArgument: An argument cannot be used.
+            AccessDenied: The principal may not read one of the scopes.
+        """
+        wanted = Wanted(
+            _checked_query(query),
+            _scopes(scope),
+            _limit(k, tokens),
+            _positive("tokens", tokens),
+            frozenset(kinds),
+            frozenset(exclude),
+            principal,
+            self._clock.now(),
+        )
+        hits = await self._recaller.recall(wanted, await self._candidates(wanted))
+        await self._usage.count(hits, wanted.now)
+        return hits
+
+    async def get(
+        self, record_id: str, *, scope: ScopeLike | None = None, principal: str | None = None
+    ) -> MemoryRecord:
+        """One memory, in whatever state it is.
+
+        Args:
+            record_id: Its id.
+            scope: Where it must be; anywhere if omitted.
+            principal: Who asks.
+
+        Raises:
+            RecordNotFound: There is none in the scope, or the principal may not see it.
+            LedgerCorrupt: It is damaged on disk.
+        """
+        find = partial(_find, record_id=record_id, scope=scope, principal=principal)
+        return await self._database.read(find)
+
+    async def update(
+        self,
+        record_id: str,
+        *,
+        expected_rev: int | None = None,
+        scope: ScopeLike | None = None,
+        move_to: ScopeLike | None = None,
+        principal: str | None = None,
+        **changes: Any,
+    ) -> MemoryRecord:
+        """The memory with fields changed: `text` and the fields of `NewMemory` but the id.
+
+        Args:
+            record_id: Its id.
+            expected_rev: The revision that is to be changed: if it was changed since, nothing is.
+            scope: Where it must be; anywhere if omitted.
+            move_to: Another scope for it.
+            principal: Who asks.
+            **changes: New values by field; None sets a field back to its default.
+
+        Raises:
+            InvalidArgument: A field cannot be changed, or not to this value.
+            RecordConflict: It has another revision than expected.
+            RecordNotFound: There is none in the scope, or it was forgotten.
+        """
+        call = self._call(principal)
+        if move_to is not None:
+            changes["scope"] = scope_of(move_to)
+
+        def write(conn: sqlite3.Connection) -> tuple[MemoryRecord, list[MemoryRecord]]:
+            record = _find(conn, record_id, scope, principal, right="write")
+            _expect(record, expected_rev)
+            if move_to is not None:
+                _access.check(conn, principal, [scope_of(move_to)], "write")
+            written = _ledger.update(conn, record, changes, call)
+            return (written or [record])[0], written
+
+        record, written = await self._database.write(write)
+        await self._vectorizer.embed(written)
+        return record
+
+    async def invalidate(
+        self, record_id: str, *, scope: ScopeLike | None = None, principal: str | None = None
+    ) -> MemoryRecord:
+        """The memory, from now on held no longer true: not recalled, and still there.
+
+        Raises:
+            RecordNotFound: There is none in the scope.
+        """
+        call = self._call(principal)
+
+        def write(conn: sqlite3.Connection) -> MemoryRecord:
+            record = _find(conn, record_id, scope, principal, right="write")
+            return (
+                _ledger.set_state(conn, [record], "invalidated", "invalidate", call) or [record]
+            )[0]
+
+        return await self._database.write(write)
+
+    async def history(
+        self, record_id: str, *, scope: ScopeLike | None = None, principal: str | None = None
+    ) -> list[Revision]:
+        """What happened to a memory, oldest first.
+
+        Raises:
+            RecordNotFound: There is none in the scope.
+        """
+
+        def read(conn: sqlite3.Connection) -> list[Revision]:
+            return _ledger.history(conn, _find(conn, record_id, scope, principal))
+
+        return await self._database.read(read)
+
+    async def undo(
+        self, record_id: str, *, scope: ScopeLike | None = None, principal: str | None = None
+    ) -> list[MemoryRecord]:
+        """Takes back the last change of a memory, with all that the same call changed.
+
+        Returns:
+            The records as they are now.
+
+        Raises:
+            RecordNotFound: There is none in the scope.
+            RecordConflict: One of the records was changed since.
+            InvalidArgument: It was forgotten.
+        """
+        call = self._call(principal)
+
+        def write(conn: sqlite3.Connection) -> list[MemoryRecord]:
+            record = _find(conn, record_id, scope, principal, right="write")
+            batch = _ledger.history(conn, record)[-1].batch
+            return _ledger.undo(conn, batch, call)
+
+        records = await self._database.write(write)
+        await self._vectorizer.embed(records)
+        return records
+
+    async def grant(
+        self, principal: str, scope: ScopeLike, rights: Iterable[Right] = ("read",)
+    ) -> Grant:
+        """Gives a principal rights to a scope and all narrower ones, in the place of earlier ones.
+
+        Raises:
+            InvalidArgument: There is no such right.
+        """
+        give = partial(
+            _access.grant, principal=principal, scope=scope_of(scope), rights=tuple(rights)
+        )
+        return await self._database.write(give)
+
+    async def revoke(self, principal: str, scope: ScopeLike | None = None) -> int:
+        """Takes a principal's rights to exactly this scope back, or all; how many it were."""
+        whole = None if scope is None else scope_of(scope)
+        take = partial(_access.revoke, principal=principal, scope=whole)
+        return await self._database.write(take)
+
+    async def grants(self, principal: str | None = None) -> list[Grant]:
+        """The grants of one principal, or all of them."""
+        return await self._database.read(partial(_access.grants, principal=principal))
+
+    async def settle(self) -> None:
+        """Returns when all vectors are made and all indexes have all that the log has."""
+        await self._vectorizer.fill()
+        for feed in self._feeds:
+            await feed.catch_up()
+
+    async def aclose(self) -> None:
+        """Finishes what was asked for and closes everything; more calls do nothing."""
+        await self._vectorizer.aclose()
+        with contextlib.suppress(StorageError):  # uses are statistics; closing must not fail
+            await self._usage.flush()
+        plugins = self._plugins
+        for feed in self._feeds:
+            await feed.close()
+        for plugin in (plugins.embedder, plugins.reranker, plugins.expander):
+            if plugin is not None:
+                await guarded(plugin.close, _CLOSE_SECONDS)
+        await self._database.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _candidates(self, wanted: Wanted) -> dict[str, dict[str, float]]:
+        """What the indexes find, by their names."""
+        if not self._feeds or not wanted.query.strip():
+            return {}
+        vector = await self._vectorizer.of_query(wanted.query)
+        k = 4 * wanted.limit
+        return {
+            feed.name: await feed.search(wanted.query, vector, wanted.scopes, k)
+            for feed in self._feeds
+        }
+
+    def _call(self, principal: str | None) -> Call:
+        return Call(principal or "", self._clock.now())
+
+
+def _find(
+    conn: sqlite3.Connection,
+    record_id: str,
+    scope: ScopeLike | None,
+    principal: str | None,
+    right: Right = "read",
+) -> MemoryRecord:
+    """The record, if it is in the scope and the principal has the right to it.
+
+    Raises:
+        RecordNotFound: It is not; whether it exists elsewhere is not told.
+    """
+    record = _ledger.records_of(conn, [record_id]).get(record_id)
+    if (
+        record is None
+        or not (scope is None or scope_of(scope).covers(record.scope))
+        or not _access.allowed(conn, principal, record.scope, right)
+        or not _access.sees(principal, record)
+        or (right == "write" and record.state == "tombstone")
+    ):
+        raise not_found(record_id)
+    return record
+
+
+def _expect(record: MemoryRecord, expected_rev: int | None) -> None:
+    if expected_rev is not None and record.rev != expected_rev:
+        raise RecordConflict(
+            f"memory {record.id!r} has revision {record.rev}, expected {expected_rev}",
+            record_id=record.id,
+            expected=expected_rev,
+            found=record.rev,
+            hint="Get it again and decide anew.",
+        )
+
+
+def _scopes(scope: ScopeLike | Sequence[ScopeLike]) -> tuple[Scope, ...]:
+    if isinstance(scope, (list, tuple)):
+        return tuple(dict.fromkeys(map(scope_of, scope)))
+    return (scope_of(scope),)  # type: ignore[arg-type]  # not a sequence: see above
+
+
+def _checked_query(query: str) -> str:
+    if not isinstance(query, str):
+        raise InvalidArgument(f"query is {query!r}, expected text")
+    return query
+
+
+def _limit(k: int | None, tokens: int | None) -> int:
+    return _positive("k", k) or (LIMIT if tokens is None else _LIMIT_WITH_TOKENS)
+
+
+def _positive(name: str, value: int | None) -> int | None:
+    if value is not None and (type(value) is not int or value <= 0):
+        raise InvalidArgument(f"{name} is {value!r}, expected a positive whole number")
+    return value
+
+
+def _count(text: str) -> int:
+    return tiktoken_counter("o200k_base").count_text(text).tokens

@@ -1,0 +1,215 @@
+"""Recall: candidates are ranked in memory, then each is checked against the ledger."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.memory._access import check, sees
+from massgen_core.memory._guard import guarded
+from massgen_core.memory._hits import Hit
+from massgen_core.memory._table import by_numbers
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from massgen_core.memory._embedding import Vectorizer
+    from massgen_core.memory._hits import Wanted
+    from massgen_core.memory._loaded import Loaded, LoadedScopes
+    from massgen_core.memory._ranking import Ranked
+    from massgen_core.memory._record import MemoryRecord
+    from massgen_core.memory._stores import QueryExpander, Reranker
+    from massgen_core.storage import Database
+
+_PLUGIN_SECONDS: Final = 30.0
+_COMPLETE: Final = 0.9
+"""Share of a scope's records with a vector from which on vectors count: with fewer, those that
+have one would always win."""
+_RERANKED: Final = 4
+"""Times as many candidates are given to a reranker as are wanted."""
+_ROOM: Final = 16
+"""Candidates looked at beyond those wanted: some will be private, expired, or excluded."""
+_WORDINGS: Final = 3
+"""Other wordings of a query that are tried."""
+
+
+class Recaller:
+    """Answers questions to memory.
+
+    Args:
+        database: Where the ledger is.
+        loaded: The indexes in memory.
+        count: Tokens of a text.
+        told: Is told why a plugin could not help: its name and the reason.
+        vectorizer: Makes the query's vector.
+        reranker: Judges the best candidates once more.
+        expander: Words the query in other ways.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        loaded: LoadedScopes,
+        count: Callable[[str], int],
+        told: Callable[[str, str], None],
+        *,
+        vectorizer: Vectorizer,
+        reranker: Reranker | None = None,
+        expander: QueryExpander | None = None,
+    ) -> None:
+        self._database = database
+        self._loaded = loaded
+        self._count = count
+        self._told = told
+        self._vectorizer = vectorizer
+        self._reranker = reranker
+        self._expander = expander
+
+    async def recall(
+        self, wanted: Wanted, extra: Mapping[str, Mapping[str, float]] | None = None
+    ) -> list[Hit]:
+        """The memories that match best, pinned standing ones first.
+
+        Args:
+            wanted: What is asked.
+            extra: Scores by record id that stores gave, by the store's name.
+
+        Raises:
+            AccessDenied: The principal may not read one of the scopes.
+        """
+        await self._database.read(partial(_check_read, wanted=wanted))
+        loaded = await self._loaded.get(wanted.scopes)
+        standing = [Hit(one, 0.0, {"pinned": 0.0}) for one in await self._standing(loaded, wanted)]
+        hits = await self._best(loaded, wanted, _by_number(loaded, extra or {}))
+        if self._reranker is not None and wanted.query.strip():
+            hits = await self._reranked(self._reranker, wanted.query, hits)
+        return self._within(wanted, standing, hits)
+
+    async def ranked(
+        self,
+        loaded: Loaded,
+        query: str,
+        extra: Mapping[str, Mapping[int, float]],
+        k: int,
+    ) -> list[Ranked]:
+        """Candidates by number, best first; what other wordings find counts as their best."""
+        vectors = await self._query_vector(loaded, query)
+        best = loaded.index.search(query, vector=vectors, extra=extra, k=k)
+        for wording in await self._wordings(query):
+            vector = await self._query_vector(loaded, wording)
+            best = _merged(best, loaded.index.search(wording, vector=vector, extra=extra, k=k))
+        return best[:k]
+
+    async def _best(
+        self, loaded: Loaded, wanted: Wanted, extra: Mapping[str, Mapping[int, float]]
+    ) -> list[Hit]:
+        """Enough hits for the answer; more candidates are looked at until there are."""
+        enough = wanted.limit * (_RERANKED if self._reranker is not None else 1)
+        k = enough + _ROOM
+        while True:
+            ranked = await self.ranked(loaded, wanted.query, extra, k)
+            hits = await self._checked(loaded, wanted, ranked)
+            if len(hits) >= enough or len(ranked) < k:
+                return hits[:enough]
+            k *= 4
+
+    async def _checked(self, loaded: Loaded, wanted: Wanted, ranked: Sequence[Ranked]) -> list[Hit]:
+        """What of the candidates the ledger confirms: there, current, and for who asks."""
+        numbers = [one.number for one in ranked if one.number not in loaded.standing]
+        records = await self._records(numbers, wanted)
+        return [
+            Hit(records[one.number], one.score, one.reasons)
+            for one in ranked
+            if one.number in records
+        ]
+
+    async def _standing(self, loaded: Loaded, wanted: Wanted) -> list[MemoryRecord]:
+        found = await self._records(sorted(loaded.standing), wanted)
+        return list(found.values())
+
+    async def _records(self, numbers: Iterable[int], wanted: Wanted) -> dict[int, MemoryRecord]:
+        numbers = list(numbers)
+        if not numbers:
+            return {}
+        found = await self._database.read(partial(by_numbers, numbers=numbers))
+        return {
+            record.seq: record
+            for record, _ in found
+            if record is not None and _fits(record, wanted)
+        }
+
+    def _within(self, wanted: Wanted, standing: Sequence[Hit], hits: Sequence[Hit]) -> list[Hit]:
+        """As many as the limits allow; a memory that is too large is passed over."""
+        chosen = [*standing, *hits[: wanted.limit]]
+        if wanted.tokens is None:
+            return chosen
+        room, out = wanted.tokens, []
+        for hit in chosen:
+            size = self._count(hit.record.text)
+            if size <= room:
+                room -= size
+                out.append(hit)
+        return out
+
+    async def _query_vector(self, loaded: Loaded, query: str) -> Sequence[float] | None:
+        if loaded.embedded < _COMPLETE:
+            return None
+        return await self._vectorizer.of_query(query)
+
+    async def _wordings(self, query: str) -> Sequence[str]:
+        if self._expander is None or not query.strip():
+            return ()
+        outcome = await guarded(partial(self._expander.expand, query), _PLUGIN_SECONDS)
+        if outcome.value is None:
+            self._told("query expander", outcome.error)
+            return ()
+        return tuple(map(str, outcome.value))[:_WORDINGS]
+
+    async def _reranked(self, reranker: Reranker, query: str, hits: list[Hit]) -> list[Hit]:
+        if not hits:
+            return hits
+        work = partial(reranker.rerank, query, [hit.record.text for hit in hits])
+        outcome = await guarded(work, _PLUGIN_SECONDS)
+        scores = outcome.value
+        if scores is None or len(scores) != len(hits):
+            self._told("reranker", outcome.error or "it gave another number of scores")
+            return hits
+        judged = [
+            Hit(hit.record, score, {"reranker": score})
+            for hit, score in zip(hits, map(float, scores), strict=True)
+        ]
+        return sorted(judged, key=lambda hit: (-hit.score, hit.record.seq))
+
+
+def _check_read(conn: sqlite3.Connection, wanted: Wanted) -> None:
+    check(conn, wanted.principal, wanted.scopes, "read")
+
+
+def _fits(record: MemoryRecord, wanted: Wanted) -> bool:
+    """Whether the ledger's record, as it is now, is an answer for who asks."""
+    return (
+        record.current(wanted.now)
+        and any(scope.covers(record.scope) for scope in wanted.scopes)
+        and sees(wanted.principal, record)
+        and (not wanted.kinds or record.kind in wanted.kinds)
+        and record.id not in wanted.exclude
+    )
+
+
+def _by_number(
+    loaded: Loaded, extra: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[int, float]]:
+    return {
+        name: {loaded.ids[key]: score for key, score in scores.items() if key in loaded.ids}
+        for name, scores in extra.items()
+    }
+
+
+def _merged(one: Sequence[Ranked], other: Sequence[Ranked]) -> list[Ranked]:
+    best = {ranked.number: ranked for ranked in one}
+    for ranked in other:
+        known = best.get(ranked.number)
+        if known is None or ranked.score > known.score:
+            best[ranked.number] = ranked
+    return sorted(best.values(), key=lambda ranked: (-ranked.score, ranked.number))

@@ -1,0 +1,51 @@
+"""How often memories were recalled: statistics beside the ledger, not part of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from massgen_core.memory._hits import Hit
+    from massgen_core.storage import Database
+
+_KEPT: Final = 256
+"""Memories whose uses are kept before they are written: what a kill may take."""
+
+
+class Usage:
+    """Counts uses, and writes them down together: they are worth no wait for the disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._counts: dict[int, int] = {}
+        self._last: dict[int, float] = {}
+
+    async def count(self, hits: Iterable[Hit], now: float) -> None:
+        """Counts one use of each memory that was recalled."""
+        for hit in hits:
+            number = hit.record.seq
+            self._counts[number] = self._counts.get(number, 0) + 1
+            self._last[number] = now
+        if len(self._counts) >= _KEPT:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes down what was counted."""
+        counts, self._counts = self._counts, {}
+        last, self._last = self._last, {}
+        if counts and not self._database.read_only:
+            rows = [(number, times, last[number]) for number, times in counts.items()]
+            await self._database.write(partial(_add, rows=rows))
+
+
+def _add(conn: sqlite3.Connection, rows: Sequence[tuple[int, int, float]]) -> None:
+    conn.executemany(
+        "INSERT INTO memory_usage SELECT ?1, ?2, ?3 "
+        "WHERE EXISTS (SELECT 1 FROM memory_record WHERE number = ?1 AND state <> 'tombstone') "
+        "ON CONFLICT (record) DO UPDATE SET uses = uses + ?2, used = max(used, ?3)",
+        rows,
+    )

@@ -1,0 +1,104 @@
+"""Vectors on disk: one per record and embedder, checked, never compared across embedders."""
+
+from __future__ import annotations
+
+import math
+import sys
+import zlib
+from array import array
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from massgen_core.memory._record import MemoryRecord
+
+
+def packed(vector: Sequence[float], dimensions: int) -> bytes:
+    """The vector as little-endian 32-bit floats.
+
+    Raises:
+        ValueError: It has another length, or holds what is no finite number.
+    """
+    numbers = array("f", vector)
+    if len(numbers) != dimensions:
+        raise ValueError(f"a vector of {len(numbers)} numbers, expected {dimensions}")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a vector with a number that is not finite")
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def unpacked(data: bytes) -> array[float]:
+    """The exact inverse of `packed`."""
+    numbers = array("f")
+    numbers.frombytes(data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def put_vectors(
+    conn: sqlite3.Connection, embedder: str, pairs: Iterable[tuple[MemoryRecord, bytes]]
+) -> None:
+    """Store vectors of records as they are now."""
+    number = embedder_number(conn, embedder)
+    conn.executemany(
+        "INSERT OR REPLACE INTO memory_vector VALUES (?, ?, ?, ?, ?)",
+        [
+            (number, one.seq, bytes.fromhex(one.content_hash), data, zlib.crc32(data))
+            for one, data in pairs
+        ],
+    )
+
+
+def get_vectors(
+    conn: sqlite3.Connection, embedder: str, numbers: Iterable[int] | None = None
+) -> dict[int, array[float]]:
+    """The intact vectors of one embedder, by record number; of these records, or of all.
+
+    A vector of an older text, or a damaged one, is left out: it is made again.
+    """
+    query = """
+        SELECT v.record, v.data, v.sum FROM memory_vector AS v
+        JOIN memory_record AS r ON r.number = v.record
+        WHERE v.embedder = (SELECT id FROM memory_embedder WHERE name = ?)
+        AND v.content = r.content
+    """
+    if numbers is None:
+        rows = conn.execute(query, (embedder,)).fetchall()
+    else:
+        one = f"{query} AND v.record = ?"
+        rows = [row for number in numbers for row in conn.execute(one, (embedder, number))]
+    return {number: unpacked(data) for number, data, sum_ in rows if zlib.crc32(data) == sum_}
+
+
+def missing_vectors(conn: sqlite3.Connection, embedder: str, limit: int) -> list[int]:
+    """Numbers of active records that have no vector of this embedder, oldest first."""
+    query = """
+        SELECT r.number FROM memory_record AS r
+        WHERE r.state = 'active' AND NOT EXISTS (
+            SELECT 1 FROM memory_vector AS v
+            WHERE v.embedder = (SELECT id FROM memory_embedder WHERE name = ?)
+            AND v.record = r.number AND v.content = r.content
+        ) ORDER BY r.number LIMIT ?
+    """
+    return [number for (number,) in conn.execute(query, (embedder, limit))]
+
+
+def drop_other_vectors(conn: sqlite3.Connection, keep: str) -> int:
+    """Delete the vectors of every other embedder; returns how many."""
+    return conn.execute(
+        "DELETE FROM memory_vector "
+        "WHERE embedder NOT IN (SELECT id FROM memory_embedder WHERE name = ?)",
+        (keep,),
+    ).rowcount
+
+
+def embedder_number(conn: sqlite3.Connection, name: str) -> int:
+    """The number an embedder's identity has here, given when it is first needed."""
+    conn.execute("INSERT OR IGNORE INTO memory_embedder (name) VALUES (?)", (name,))
+    (number,) = conn.execute("SELECT id FROM memory_embedder WHERE name = ?", (name,)).fetchone()
+    return int(number)
