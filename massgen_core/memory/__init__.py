@@ -5,10 +5,13 @@ and rebuilt.
 """
 
 from massgen_core.memory._access import Grant
+from massgen_core.memory._erasure import Receipt
 from massgen_core.memory._hits import Hit
+from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._ledger import Revision
-from massgen_core.memory._memory import Memory, Plugins
+from massgen_core.memory._memory import Memory
 from massgen_core.memory._record import MemoryRecord, NewMemory
+from massgen_core.memory._repair import Mended
 from massgen_core.memory._scope import Scope, ScopeLike
 from massgen_core.memory._stores import (
     Candidate,
@@ -19,6 +22,7 @@ from massgen_core.memory._stores import (
     QueryExpander,
     Reranker,
 )
+from massgen_core.memory._verify import MemoryReport, Problem
 
 __all__ = [
     "Candidate",
@@ -29,10 +33,14 @@ __all__ = [
     "Hit",
     "Memory",
     "MemoryRecord",
+    "MemoryReport",
     "MemoryStore",
+    "Mended",
     "NewMemory",
     "Plugins",
+    "Problem",
     "QueryExpander",
+    "Receipt",
     "Reranker",
     "Revision",
     "Scope",

@@ -13,6 +13,7 @@ from massgen_core.memory._scope import Scope
 from massgen_core.memory._stores import Change
 from massgen_core.memory._table import by_numbers
 from massgen_core.memory._vectors import get_vectors
+from massgen_core.memory._verify import Problem
 
 if TYPE_CHECKING:
     import sqlite3
@@ -91,6 +92,15 @@ class Feed:
     async def watermark(self) -> int | None:
         """The place in the log it has reached; None if it does not answer."""
         return (await guarded(self._store.watermark, _ASK_SECONDS)).value
+
+    async def problems(self, newest: int) -> list[Problem]:
+        """What is wrong with the index, where the log ends with entry `newest`."""
+        place = f"index {self.name}"
+        health = await guarded(self._store.health, _APPLY_SECONDS)
+        if health.value is None or not health.value.ok:
+            return [Problem(place, health.error or (health.value.detail if health.value else ""))]
+        mark = await self.watermark()
+        return [] if mark == newest else [Problem(place, f"stands at {mark}, the log at {newest}")]
 
     async def close(self) -> None:
         """Closes the index."""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import InvalidArgument, RecordConflict, StorageError
+from massgen_core.errors import InvalidArgument
 from massgen_core.memory import _access, _ledger
-from massgen_core.memory._embedding import Vectorizer
-from massgen_core.memory._feed import Feed
-from massgen_core.memory._guard import guarded
+from massgen_core.memory._find import expect, find
 from massgen_core.memory._hits import Hit, Wanted
-from massgen_core.memory._ledger import Call, not_found
-from massgen_core.memory._loaded import LoadedScopes
+from massgen_core.memory._keeping import Keeping, Plugins
 from massgen_core.memory._recall import Recaller
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._scope import Scope, scope_of
-from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
-from massgen_core.memory._usage import Usage
 from massgen_core.storage import SCHEMA, Database, Opening, database_path
 from massgen_core.tokens import tiktoken_counter
 
@@ -33,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from massgen_core.clock import Clock
-    from massgen_core.memory._access import Grant, Right
+    from massgen_core.memory._erasure import Journals
     from massgen_core.memory._ledger import Revision
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.storage import Synchronous
@@ -45,24 +37,7 @@ _LIMIT_WITH_TOKENS: Final = 50
 """Memories that recall gives at most, where a token budget is what limits them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plugins:
-    """What helps a memory to find things; all of it may fail without anything being lost.
-
-    Attributes:
-        embedder: Makes vectors.
-        stores: Indexes by name.
-        reranker: Judges the best candidates once more.
-        expander: Words queries in other ways.
-    """
-
-    embedder: Embedder | None = None
-    stores: Mapping[str, MemoryStore] = field(default_factory=dict)
-    reranker: Reranker | None = None
-    expander: QueryExpander | None = None
-
-
-class Memory:
+class Memory(Keeping):
     """Long-term memory in a database file; several processes may have it open.
 
     What `remember` acknowledged is on disk. Indexes and vectors are made from it, and can be lost.
@@ -90,18 +65,9 @@ class Memory:
         plugins: Plugins,
         clock: Clock,
         told: Callable[[str, str], None],
+        journals: Journals | None = None,
     ) -> None:
-        self._database = database
-        self._plugins = plugins
-        self._clock = clock
-        self._told = told
-        identity = None if plugins.embedder is None else plugins.embedder.identity
-        self._loaded = LoadedScopes(database, identity)
-        self._usage = Usage(database)
-        self._vectorizer = Vectorizer(database, plugins.embedder, self._loaded, told)
-        self._feeds = [
-            Feed(name, store, database, identity, told) for name, store in plugins.stores.items()
-        ]
+        super().__init__(database, plugins, clock, told, journals)
         self._recaller = Recaller(
             database,
             self._loaded,
@@ -249,8 +215,8 @@ class Memory:
             RecordNotFound: There is none in the scope, or the principal may not see it.
             LedgerCorrupt: It is damaged on disk.
         """
-        find = partial(_find, record_id=record_id, scope=scope, principal=principal)
-        return await self._database.read(find)
+        look = partial(find, record_id=record_id, scope=scope, principal=principal)
+        return await self._database.read(look)
 
     async def update(
         self,
@@ -282,8 +248,8 @@ class Memory:
             changes["scope"] = scope_of(move_to)
 
         def write(conn: sqlite3.Connection) -> tuple[MemoryRecord, list[MemoryRecord]]:
-            record = _find(conn, record_id, scope, principal, right="write")
-            _expect(record, expected_rev)
+            record = find(conn, record_id, scope, principal, right="write")
+            expect(record, expected_rev)
             if move_to is not None:
                 _access.check(conn, principal, [scope_of(move_to)], "write")
             written = _ledger.update(conn, record, changes, call)
@@ -304,7 +270,7 @@ class Memory:
         call = self._call(principal)
 
         def write(conn: sqlite3.Connection) -> MemoryRecord:
-            record = _find(conn, record_id, scope, principal, right="write")
+            record = find(conn, record_id, scope, principal, right="write")
             return (
                 _ledger.set_state(conn, [record], "invalidated", "invalidate", call) or [record]
             )[0]
@@ -321,7 +287,7 @@ class Memory:
         """
 
         def read(conn: sqlite3.Connection) -> list[Revision]:
-            return _ledger.history(conn, _find(conn, record_id, scope, principal))
+            return _ledger.history(conn, find(conn, record_id, scope, principal))
 
         return await self._database.read(read)
 
@@ -341,55 +307,13 @@ class Memory:
         call = self._call(principal)
 
         def write(conn: sqlite3.Connection) -> list[MemoryRecord]:
-            record = _find(conn, record_id, scope, principal, right="write")
+            record = find(conn, record_id, scope, principal, right="write")
             batch = _ledger.history(conn, record)[-1].batch
             return _ledger.undo(conn, batch, call)
 
         records = await self._database.write(write)
         await self._vectorizer.embed(records)
         return records
-
-    async def grant(
-        self, principal: str, scope: ScopeLike, rights: Iterable[Right] = ("read",)
-    ) -> Grant:
-        """Gives a principal rights to a scope and all narrower ones, in the place of earlier ones.
-
-        Raises:
-            InvalidArgument: There is no such right.
-        """
-        give = partial(
-            _access.grant, principal=principal, scope=scope_of(scope), rights=tuple(rights)
-        )
-        return await self._database.write(give)
-
-    async def revoke(self, principal: str, scope: ScopeLike | None = None) -> int:
-        """Takes a principal's rights to exactly this scope back, or all; how many it were."""
-        whole = None if scope is None else scope_of(scope)
-        take = partial(_access.revoke, principal=principal, scope=whole)
-        return await self._database.write(take)
-
-    async def grants(self, principal: str | None = None) -> list[Grant]:
-        """The grants of one principal, or all of them."""
-        return await self._database.read(partial(_access.grants, principal=principal))
-
-    async def settle(self) -> None:
-        """Returns when all vectors are made and all indexes have all that the log has."""
-        await self._vectorizer.fill()
-        for feed in self._feeds:
-            await feed.catch_up()
-
-    async def aclose(self) -> None:
-        """Finishes what was asked for and closes everything; more calls do nothing."""
-        await self._vectorizer.aclose()
-        with contextlib.suppress(StorageError):  # uses are statistics; closing must not fail
-            await self._usage.flush()
-        plugins = self._plugins
-        for feed in self._feeds:
-            await feed.close()
-        for plugin in (plugins.embedder, plugins.reranker, plugins.expander):
-            if plugin is not None:
-                await guarded(plugin.close, _CLOSE_SECONDS)
-        await self._database.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -412,44 +336,6 @@ class Memory:
             feed.name: await feed.search(wanted.query, vector, wanted.scopes, k)
             for feed in self._feeds
         }
-
-    def _call(self, principal: str | None) -> Call:
-        return Call(principal or "", self._clock.now())
-
-
-def _find(
-    conn: sqlite3.Connection,
-    record_id: str,
-    scope: ScopeLike | None,
-    principal: str | None,
-    right: Right = "read",
-) -> MemoryRecord:
-    """The record, if it is in the scope and the principal has the right to it.
-
-    Raises:
-        RecordNotFound: It is not; whether it exists elsewhere is not told.
-    """
-    record = _ledger.records_of(conn, [record_id]).get(record_id)
-    if (
-        record is None
-        or not (scope is None or scope_of(scope).covers(record.scope))
-        or not _access.allowed(conn, principal, record.scope, right)
-        or not _access.sees(principal, record)
-        or (right == "write" and record.state == "tombstone")
-    ):
-        raise not_found(record_id)
-    return record
-
-
-def _expect(record: MemoryRecord, expected_rev: int | None) -> None:
-    if expected_rev is not None and record.rev != expected_rev:
-        raise RecordConflict(
-            f"memory {record.id!r} has revision {record.rev}, expected {expected_rev}",
-            record_id=record.id,
-            expected=expected_rev,
-            found=record.rev,
-            hint="Get it again and decide anew.",
-        )
 
 
 def _scopes(scope: ScopeLike | Sequence[ScopeLike]) -> tuple[Scope, ...]:

@@ -70,11 +70,11 @@ class Scopes:
 def put(conn: sqlite3.Connection, records: Sequence[tuple[MemoryRecord, int]]) -> None:
     """Let the table say where these records stand: each with the number of its log entry."""
     scopes = Scopes(conn)
-    conn.executemany(_PUT, [row_of(record, log, scopes) for record, log in records])
+    conn.executemany(_PUT, [row_of(one, log, scopes.number(one.scope)) for one, log in records])
 
 
-def row_of(record: MemoryRecord, log: int, scopes: Scopes) -> tuple[object, ...]:
-    """What the table holds of a record."""
+def row_of(record: MemoryRecord, log: int, scope: int) -> tuple[object, ...]:
+    """What the table holds of a record, by the numbers of its newest entry and of its scope."""
     row = (
         record.seq,
         record.id,
@@ -82,18 +82,13 @@ def row_of(record: MemoryRecord, log: int, scopes: Scopes) -> tuple[object, ...]
         record.rev,
         record.state,
         record.kind,
-        scopes.number(record.scope),
+        scope,
         int(record.pinned),
         record.expires_at,
         len(record.text.encode("utf-8", "surrogatepass")),
         bytes.fromhex(record.content_hash),
     )
-    return (*row, row_sum(row))
-
-
-def row_sum(row: Sequence[object]) -> int:
-    """The checksum of a row: CRC-32 of its values."""
-    return zlib.crc32(repr(tuple(row)).encode())
+    return (*row, zlib.crc32(repr(row).encode()))
 
 
 def covered(scopes: Sequence[Scope]) -> tuple[str, list[str]]:

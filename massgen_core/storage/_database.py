@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from massgen_core.storage._connect import (
     connect_writer,
 )
 from massgen_core.storage._errors import translating
+from massgen_core.storage._files import sync_folder
 from massgen_core.storage._opening import Opening
 from massgen_core.storage._readers import Readers
 from massgen_core.storage._writer import Writer
@@ -175,6 +178,15 @@ class Database:
         """
         return await asyncio.wrap_future(self._open_writer().submit(_checkpoint, alone=True))
 
+    async def copy_aside(self, clock: Clock = SYSTEM_CLOCK) -> Path:
+        """A copy of the file as it is, damage and all, beside it: ``massgen.db.damaged-<time>``.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        copy = partial(_copy_aside, path=self.path, now=clock.now())
+        return await asyncio.wrap_future(self._open_writer().submit(copy, alone=True))
+
     async def aclose(self) -> None:
         """Finish what was asked for and close; more calls do nothing."""
         readers, self._readers = self._readers, None
@@ -243,3 +255,16 @@ def _checkpoint(conn: sqlite3.Connection) -> bool:
     (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     conn.execute(f"PRAGMA busy_timeout = {patience}")
     return not blocked
+
+
+def _copy_aside(conn: sqlite3.Connection, path: Path, now: float) -> Path:
+    _checkpoint(conn)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, now)))
+    target = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    shutil.copy2(path, target)
+    sync_folder(path.parent)
+    return target

@@ -18,36 +18,6 @@ ADA = {"user": "ada"}
 BOB = {"user": "bob"}
 
 
-class Clock:
-    def __init__(self):
-        self.time = 1_750_000_000.0
-
-    def now(self):
-        return self.time
-
-    def monotonic(self):
-        return self.time
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def run(tmp_path, clock):
-    """Runs a coroutine function with a memory; the same file each time."""
-
-    def run(work, **options):
-        async def main():
-            async with Memory.open(tmp_path, clock=clock, **options) as memory:
-                return await work(memory)
-
-        return asyncio.run(main())
-
-    return run
-
-
 def texts(hits):
     return [hit.record.text for hit in hits]
 

@@ -20,8 +20,13 @@ TEXTS = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and N
 NAMES = st.text(max_size=10)
 TIMES = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 SHARES = st.floats(0, 1)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
