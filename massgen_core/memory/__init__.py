@@ -13,6 +13,7 @@ from massgen_core.memory._memory import Memory
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._repair import Mended
 from massgen_core.memory._scope import Scope, ScopeLike
+from massgen_core.memory._snapshots import Snapshot
 from massgen_core.memory._stores import (
     Candidate,
     Change,
@@ -45,4 +46,5 @@ __all__ = [
     "Revision",
     "Scope",
     "ScopeLike",
+    "Snapshot",
 ]

@@ -68,6 +68,18 @@ def erasure(
     )
 
 
+def forgotten(conn: sqlite3.Connection) -> list[str]:
+    """The ids of everything that was forgotten."""
+    rows = conn.execute("SELECT id FROM memory_record WHERE state = 'tombstone'")
+    return [record_id for (record_id,) in rows]
+
+
+def present(conn: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
+    """Those of the ids under which something is remembered."""
+    query = "SELECT id FROM memory_record WHERE id = ? AND state <> 'tombstone'"
+    return [one for one in ids if conn.execute(query, (one,)).fetchone() is not None]
+
+
 def _derived(conn: sqlite3.Connection, named: Sequence[MemoryRecord]) -> list[MemoryRecord]:
     """What has one of the records among its sources, directly or by way of others."""
     if not named:

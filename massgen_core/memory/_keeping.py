@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import StorageError
+from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
 from massgen_core.memory._embedding import Vectorizer
-from massgen_core.memory._erasure import Receipt, erasure
+from massgen_core.memory._erasure import Receipt, erasure, forgotten, present
 from massgen_core.memory._feed import Feed
 from massgen_core.memory._find import find
 from massgen_core.memory._guard import guarded
-from massgen_core.memory._ledger import Call
+from massgen_core.memory._ledger import Call, rewind
 from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
+from massgen_core.memory._record import moment_of
 from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._scope import scope_of
+from massgen_core.memory._snapshots import (
+    Snapshot,
+    check,
+    describe,
+    folder_of,
+    new_name,
+    prune,
+    snapshots_in,
+)
 from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
 from massgen_core.memory._usage import Usage
 from massgen_core.memory._verify import MemoryReport, verify
@@ -27,10 +38,12 @@ from massgen_core.memory._verify import MemoryReport, verify
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from massgen_core.clock import Clock
     from massgen_core.memory._access import Grant, Right
     from massgen_core.memory._erasure import Journals
+    from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.storage import Database
 
@@ -104,16 +117,19 @@ class Keeping:
         wanted = [record_ids] if isinstance(record_ids, str) else list(dict.fromkeys(record_ids))
         call = self._call(principal)
 
-        def write(conn: sqlite3.Connection) -> Receipt:
+        def write(conn: sqlite3.Connection) -> tuple[Receipt, int]:
             records = [find(conn, one, scope, principal, right="write") for one in wanted]
-            return erasure(conn, records, call, self._journals)
+            first = min((record.seq for record in records), default=0)
+            return erasure(conn, records, call, self._journals), first
 
-        receipt = await self._database.write(write)
+        receipt, first = await self._database.write(write)
         emptied = await self._database.checkpoint()
         for feed in self._feeds:
             await feed.catch_up()
         behind = tuple(feed.name for feed in self._feeds if feed.broken)
-        return replace(receipt, behind=behind, log_emptied=emptied)
+        copies = await self.snapshots()
+        still = tuple(str(one.path) for one in copies if one.entry >= first)
+        return replace(receipt, behind=behind, snapshots=still, log_emptied=emptied)
 
     async def verify(self) -> MemoryReport:
         """What is wrong on disk, and which index lags; damage is reported, never raised."""
@@ -141,6 +157,72 @@ class Keeping:
                 await feed.rebuild()
         self._vectorizer.fill_later()
         return mended
+
+    async def snapshot(self, folder: Path | None = None, *, keep: int | None = None) -> Snapshot:
+        """A complete, checked copy of the database file, sessions included; writes go on meanwhile.
+
+        Args:
+            folder: Where to put it; ``massgen.db.snapshots`` beside the file if omitted.
+            keep: How many snapshots to keep there, this one among them; all if omitted.
+
+        Raises:
+            InvalidArgument: `keep` is less than 1.
+            StorageCorrupt: The file is damaged.
+        """
+        if keep is not None and keep < 1:
+            raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
+        await self._usage.flush()
+        place = folder or folder_of(self._database.path)
+        now = self._clock.now()
+        file = await asyncio.to_thread(new_name, self._database.path, place, now)
+        await self._database.snapshot(file)
+        made = await asyncio.to_thread(describe, file, now)
+        if keep is not None:
+            await asyncio.to_thread(prune, place, keep)
+        return made
+
+    async def snapshots(self, folder: Path | None = None) -> list[Snapshot]:
+        """The snapshots of a folder, oldest first; of the one beside the file if omitted."""
+        return await asyncio.to_thread(snapshots_in, folder or folder_of(self._database.path))
+
+    async def restore(self, snapshot: Path) -> Path:
+        """Puts a snapshot in the place of the database file, in one step, after checking it.
+
+        Sessions go back with it; what was forgotten since is forgotten again. Nobody else may have
+        the file open.
+
+        Returns:
+            Where the file that was there is now.
+
+        Raises:
+            InvalidArgument: There is no snapshot.
+            StorageCorrupt: It is damaged; nothing was changed.
+            StorageBusy: Somebody has the file open; nothing was changed.
+        """
+        await asyncio.to_thread(check, snapshot)
+        await self._vectorizer.aclose()
+        gone = await self._database.read(forgotten)
+        kept = await self._database.replace_with(snapshot, self._clock)
+        self._loaded.clear()
+        there = await self._database.read(partial(present, ids=gone))
+        if there:
+            await self.forget(there)
+        return kept
+
+    async def rewind(self, until: int | Moment) -> list[MemoryRecord]:
+        """Brings every memory back to what it was at a point of the log; can be undone.
+
+        Args:
+            until: The last log entry that counts if it is a whole number; else a moment.
+
+        Returns:
+            The records that changed, as they are now.
+        """
+        point = until if type(until) is int else moment_of(until)
+        work = partial(rewind, until=point, call=self._call(None))
+        records = await self._database.write(work)
+        await self._vectorizer.embed(records)
+        return records
 
     async def grant(
         self, principal: str, scope: ScopeLike, rights: Iterable[Right] = ("read",)

@@ -181,6 +181,48 @@ def undo(conn: sqlite3.Connection, batch: int, call: Call) -> list[MemoryRecord]
     return _write(conn, changes, call)
 
 
+def rewind(conn: sqlite3.Connection, until: float, call: Call) -> list[MemoryRecord]:
+    """Bring every record back to what it was at a point of the log: an entry, or a time.
+
+    What did not exist then becomes invalidated. What was forgotten since stays forgotten.
+
+    Args:
+        conn: Inside a transaction.
+        until: The last entry that counts if it is a whole number; else seconds since the Unix
+            epoch.
+        call: Who rewinds.
+    """
+    column = "seq" if isinstance(until, int) else "at"
+    then: dict[int, int] = dict(
+        conn.execute(
+            f"SELECT record, max(seq) FROM memory_log WHERE {column} <= ? GROUP BY record",  # noqa: S608 - one of two words
+            (until,),
+        )
+    )
+    changes = []
+    for number, newest in conn.execute("SELECT number, log FROM memory_record").fetchall():
+        if then.get(number) != newest:
+            changes += _rewound(conn, number, then.get(number), call)
+    return _write(conn, changes, call)
+
+
+def _rewound(conn: sqlite3.Connection, number: int, seq: int | None, call: Call) -> list[Change]:
+    now = list(entries(conn, "l.record = ?", (number,)))[-1].record_or_damage()
+    if isinstance(now, str):
+        raise damaged(f"number {number}", now)
+    if now.state == "tombstone":
+        return []
+    if seq is None:
+        gone = replace(now, state="invalidated", rev=now.rev + 1, valid_to=call.now)
+        return [] if now.state == "invalidated" else [Change("rewind", gone)]
+    (entry,) = entries(conn, "l.seq = ?", (seq,))
+    was = entry.record_or_damage()
+    if isinstance(was, str):
+        raise damaged(now.id, was)
+    same = was.sha256 == now.sha256
+    return [] if same else [Change("rewind", replace(was, rev=now.rev + 1))]
+
+
 def damaged(record_id: str, what: str) -> LedgerCorrupt:
     """The error for a record that is not what was written."""
     return LedgerCorrupt(

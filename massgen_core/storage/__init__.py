@@ -15,8 +15,9 @@ from massgen_core.storage._blobs import (
     put_blobs,
     unpack,
 )
+from massgen_core.storage._copy import free_name, sync_file
 from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous
-from massgen_core.storage._files import FILE_NAME, database_path
+from massgen_core.storage._files import FILE_NAME, database_path, sync_folder
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
 from massgen_core.storage._opening import Opening
@@ -38,8 +39,11 @@ __all__ = [
     "blob_ids",
     "database_path",
     "drop_owner",
+    "free_name",
     "get_blobs",
     "get_refs",
     "put_blobs",
+    "sync_file",
+    "sync_folder",
     "unpack",
 ]

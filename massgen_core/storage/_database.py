@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from massgen_core.storage._connect import (
     connect_reader,
     connect_writer,
 )
+from massgen_core.storage._copy import copy_database, free_name, swap_in
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import sync_folder
 from massgen_core.storage._opening import Opening
@@ -39,6 +39,8 @@ Synchronous = Literal["full", "normal"]
 BUSY_TIMEOUT: Final = 30.0
 """Seconds to wait for another process's write lock before `StorageBusy`."""
 
+# Seconds to wait for others to close a file that is to be replaced.
+_SWAP_WAIT: Final = 2.0
 # Milliseconds that a checkpoint waits for readers; other writes wait as long.
 _CHECKPOINT_WAIT: Final = 500
 
@@ -61,15 +63,23 @@ class Database:
         (0,)
     """
 
-    __slots__ = ("__weakref__", "_newer", "_readers", "_writer", "path", "schema")
+    __slots__ = ("__weakref__", "_newer", "_readers", "_reopen", "_writer", "path", "schema")
 
     def __init__(
-        self, path: Path, writer: Writer | None, readers: Readers, schema: int, supported: int
+        self,
+        path: Path,
+        writer: Writer | None,
+        readers: Readers,
+        *,
+        schema: int,
+        supported: int,
+        reopen: Callable[[], Database],
     ) -> None:
         self.path = path
         self.schema = schema
         self._writer = writer
         self._readers: Readers | None = readers
+        self._reopen = reopen
         self._newer = (schema, supported) if schema > supported else None
 
     @classmethod
@@ -122,16 +132,26 @@ class Database:
         read_only: bool,
         busy_timeout: float,
     ) -> Database:
-        supported = len(migrations)
+        versions = {"supported": len(migrations), "schema": len(migrations)}
+        reopen = partial(
+            cls._build,
+            path,
+            migrations,
+            synchronous=synchronous,
+            clock=clock,
+            read_only=read_only,
+            busy_timeout=busy_timeout,
+        )
         if read_only:
             found = check_read_only(path, migrations, busy_timeout=busy_timeout)
             reader = partial(connect_read_only, path, busy_timeout=busy_timeout)
-            return cls(path, None, Readers(reader, path.name), found, supported)
+            versions["schema"] = found
+            return cls(path, None, Readers(reader, path.name), **versions, reopen=reopen)
         conn = connect_writer(
             path, migrations, synchronous=synchronous, clock=clock, busy_timeout=busy_timeout
         )
         reader = partial(connect_reader, path, busy_timeout=busy_timeout)
-        return cls(path, Writer(conn, path), Readers(reader, path.name), supported, supported)
+        return cls(path, Writer(conn, path), Readers(reader, path.name), **versions, reopen=reopen)
 
     @property
     def read_only(self) -> bool:
@@ -186,6 +206,39 @@ class Database:
         """
         copy = partial(_copy_aside, path=self.path, now=clock.now())
         return await asyncio.wrap_future(self._open_writer().submit(copy, alone=True))
+
+    async def snapshot(self, target: Path) -> None:
+        """A complete copy of the file as it is now, at `target`; writes go on meanwhile.
+
+        Raises:
+            StorageCorrupt: The file is damaged.
+        """
+        await self.read(lambda _: None)  # says if it is closed
+        await asyncio.to_thread(_translated, self.path, partial(copy_database, self.path, target))
+
+    async def replace_with(self, replacement: Path, clock: Clock = SYSTEM_CLOCK) -> Path:
+        """Puts a copy of another database file in the place of this one, in one step.
+
+        Nobody else may have the file open.
+
+        Returns:
+            Where the file that was there is now.
+
+        Raises:
+            StorageBusy: Somebody has; nothing was changed.
+            StorageCorrupt: The replacement is damaged; nothing was changed.
+        """
+        kept = free_name(self.path, "before-restore", clock.now())
+        swap = partial(swap_in, replacement, self.path, kept, busy_timeout=_SWAP_WAIT)
+        await self.settle()
+        await self.aclose()
+        try:
+            await asyncio.to_thread(_translated, self.path, swap)
+        finally:
+            again = await _built(self._reopen)
+            self._readers, again._readers = again._readers, None  # noqa: SLF001 - its own kind
+            self._writer, again._writer = again._writer, None  # noqa: SLF001
+        return kept
 
     async def aclose(self) -> None:
         """Finish what was asked for and close; more calls do nothing."""
@@ -249,6 +302,11 @@ def _close(readers: Readers, writer: Writer | None) -> None:
         writer.join()
 
 
+def _translated(path: Path, work: Callable[[], T]) -> T:
+    with translating(path):
+        return work()
+
+
 def _checkpoint(conn: sqlite3.Connection) -> bool:
     (patience,) = conn.execute("PRAGMA busy_timeout").fetchone()
     conn.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT}")
@@ -259,12 +317,7 @@ def _checkpoint(conn: sqlite3.Connection) -> bool:
 
 def _copy_aside(conn: sqlite3.Connection, path: Path, now: float) -> Path:
     _checkpoint(conn)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, now)))
-    target = path.with_name(f"{path.name}.damaged-{stamp}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    target = free_name(path, "damaged", now)
     shutil.copy2(path, target)
     sync_folder(path.parent)
     return target

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import SchemaTooNew, StorageCorrupt, StorageError
-from massgen_core.storage._files import sync_folder
+from massgen_core.storage._copy import copy_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,25 +130,8 @@ def back_up(path: Path, version: int, clock: Clock) -> Path:
     Raises:
         StorageCorrupt: The file is damaged.
     """
-    temporary = path.with_name(f"{path.name}.bak.tmp")
-    temporary.unlink(missing_ok=True)
-    with (
-        closing(sqlite3.connect(path, isolation_level=None)) as source,
-        closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
-    ):
-        copy.execute("PRAGMA journal_mode = OFF")  # a killed copy is begun anew, never repaired
-        source.backup(copy)
-        (state,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if state != "ok":
-        raise StorageCorrupt(
-            f"{str(path)!r} is damaged and was not migrated: {state}",
-            path=str(path),
-            hint="`mgc session export --salvage` writes what is intact.",
-        )
-    _sync_file(temporary)
     target = _free_name(path, version, clock)
-    temporary.rename(target)
-    sync_folder(path.parent)
+    copy_database(path, target)
     return target
 
 
@@ -162,11 +143,3 @@ def _free_name(path: Path, version: int, clock: Clock) -> Path:
         number += 1
         target = path.with_name(f"{path.name}.v{version}-{stamp}-{number}.bak")
     return target
-
-
-def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

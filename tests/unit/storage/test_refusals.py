@@ -268,7 +268,7 @@ async def fill(db):
 async def main(path):
     count = lambda conn: conn.execute("SELECT count(*) FROM blob").fetchone()[0]
     async with Database.open(path, migrations=SCHEMA) as db:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
         done, hint = await fill(db)
         again, _ = await fill(db)
         kept = await db.read(count)

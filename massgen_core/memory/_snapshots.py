@@ -1,0 +1,163 @@
+"""Snapshots: complete copies of the database file, each with a manifest that says what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from massgen_core.errors import InvalidArgument, StorageCorrupt
+from massgen_core.memory._log import head
+from massgen_core.memory._verify import verify
+from massgen_core.storage import free_name, sync_file, sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FORMAT: Final = 1
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot, as its manifest has it.
+
+    Attributes:
+        path: The copy of the database file; the manifest lies beside it as ``<path>.json``.
+        created_at: When, in seconds since the Unix epoch.
+        schema: Schema version of the file.
+        size: Bytes.
+        sha256: Of the file, in hexadecimal.
+        entry: The last entry of the log in it.
+        records: Records in it.
+        sessions: Sessions in it.
+    """
+
+    path: Path
+    created_at: float
+    schema: int
+    size: int
+    sha256: str
+    entry: int
+    records: int
+    sessions: int
+
+
+def folder_of(path: Path) -> Path:
+    """Where the snapshots of a database file lie: ``massgen.db.snapshots``."""
+    return path.with_name(f"{path.name}.snapshots")
+
+
+def new_name(path: Path, folder: Path, now: float) -> Path:
+    """The file of a new snapshot; the folder is created."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return free_name(folder / path.name, "snapshot", now)
+
+
+def describe(file: Path, now: float) -> Snapshot:
+    """Writes the manifest of a copy; from then on it is a snapshot."""
+    with closing(_opened(file)) as conn:
+        one: Callable[[str], int] = lambda query: conn.execute(query).fetchone()[0]  # noqa: E731
+        snapshot = Snapshot(
+            file,
+            now,
+            one("PRAGMA user_version"),
+            file.stat().st_size,
+            _sha256(file),
+            head(conn)[0],
+            one("SELECT count(*) FROM memory_record"),
+            one("SELECT count(*) FROM session"),
+        )
+    manifest = _manifest_of(file)
+    temporary = manifest.with_name(f"{manifest.name}.tmp")
+    plain = {**asdict(snapshot), "path": file.name, "format": _FORMAT}
+    temporary.write_text(json.dumps(plain, indent=2) + "\n", "utf-8")
+    sync_file(temporary)
+    temporary.replace(manifest)
+    sync_folder(manifest.parent)
+    return snapshot
+
+
+def snapshots_in(folder: Path) -> list[Snapshot]:
+    """The snapshots of a folder, oldest first; copies without a manifest are none."""
+    if not folder.is_dir():
+        return []
+    found = [_read(manifest) for manifest in folder.glob("*.json")]
+    return sorted((one for one in found if one), key=lambda one: (one.created_at, one.path.name))
+
+
+def prune(folder: Path, keep: int) -> list[Snapshot]:
+    """Deletes the oldest snapshots beyond `keep`, and copies a kill left without a manifest."""
+    all_ = snapshots_in(folder)
+    known = {one.path for one in all_}
+    for stray in folder.glob("*.snapshot-*"):
+        if stray.suffix != ".json" and stray not in known:
+            stray.unlink()
+    old = all_[: max(0, len(all_) - keep)]
+    for one in old:
+        _manifest_of(one.path).unlink()  # first: without it the copy is no snapshot
+        one.path.unlink(missing_ok=True)
+    return old
+
+
+def check(path: Path) -> Snapshot:
+    """The snapshot, if it is whole: file, hash, and every entry of the ledger in it.
+
+    Raises:
+        InvalidArgument: There is no snapshot at `path`.
+        StorageCorrupt: It is damaged.
+    """
+    snapshot = _read(_manifest_of(path))
+    if snapshot is None or not path.is_file():
+        raise InvalidArgument(
+            f"there is no snapshot at {str(path)!r}", hint="`mgc memory snapshot --list` has them."
+        )
+    if (path.stat().st_size, _sha256(path)) != (snapshot.size, snapshot.sha256):
+        raise _damaged(path, "its content does not match its manifest")
+    try:
+        with closing(_opened(path)) as conn:
+            report = verify(conn)
+    except sqlite3.DatabaseError as exc:
+        raise _damaged(path, str(exc)) from exc
+    if not report.ok:
+        raise _damaged(path, f"{report.problems[0].place}: {report.problems[0].what}")
+    return snapshot
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _damaged(path: Path, what: str) -> StorageCorrupt:
+    return StorageCorrupt(
+        f"the snapshot {str(path)!r} is damaged: {what}",
+        path=str(path),
+        hint="Nothing was changed. Take an older one.",
+    )
+
+
+def _read(manifest: Path) -> Snapshot | None:
+    """The snapshot of a manifest; None if it cannot be read or is of another format."""
+    try:
+        plain: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
+        if plain.pop("format") != _FORMAT or Path(plain["path"]).name != plain["path"]:
+            return None
+        return Snapshot(**{**plain, "path": manifest.parent / plain["path"]})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _manifest_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _sha256(file: Path) -> str:
+    hashed = hashlib.sha256()
+    with file.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            hashed.update(chunk)
+    return hashed.hexdigest()

@@ -1,0 +1,98 @@
+"""Whole database files: copying one that is written to, and putting one in the place of another."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from massgen_core.errors import StorageBusy, StorageCorrupt
+from massgen_core.storage._files import sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """A complete copy of the file as it is now, on disk before this returns; writers go on.
+
+    Made under another name first, so that `target` is whole or not there.
+
+    Raises:
+        StorageCorrupt: The file is damaged.
+    """
+    temporary = target.with_name(f"{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as source,
+        closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
+    ):
+        copy.execute("PRAGMA journal_mode = OFF")  # a killed copy is begun anew, never repaired
+        source.backup(copy)
+        (state,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        temporary.unlink()
+        raise StorageCorrupt(
+            f"{str(path)!r} is damaged and was not copied: {state}",
+            path=str(path),
+            hint="`mgc session export --salvage` writes what is intact.",
+        )
+    sync_file(temporary)
+    temporary.rename(target)
+    sync_folder(target.parent)
+
+
+def swap_in(replacement: Path, path: Path, kept: Path, *, busy_timeout: float) -> None:
+    """Put a copy of `replacement` in the place of `path`; the file that was there becomes `kept`.
+
+    A kill leaves the old file or the new one, each whole. Nobody else may have the file open: its
+    write-ahead log must be gone, or SQLite would apply it to the new file.
+
+    Raises:
+        StorageBusy: Another connection has it open.
+        StorageCorrupt: The replacement is damaged.
+    """
+    incoming = path.with_name(f"{path.name}.incoming")
+    copy_database(replacement, incoming)
+    with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as conn:
+        try:
+            (mode,) = conn.execute("PRAGMA journal_mode = DELETE").fetchone()
+            conn.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as exc:
+            raise _in_use(path, incoming) from exc
+        if mode != "delete":
+            raise _in_use(path, incoming)
+        os.link(path, kept)
+        incoming.replace(path)
+        sync_folder(path.parent)
+
+
+def free_name(path: Path, suffix: str, now: float) -> Path:
+    """A name beside `path` that nobody has: ``massgen.db.<suffix>-20260131T120000Z``."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, now)))
+    target = path.with_name(f"{path.name}.{suffix}-{stamp}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.{suffix}-{stamp}-{number}")
+    return target
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _in_use(path: Path, incoming: Path) -> StorageBusy:
+    incoming.unlink(missing_ok=True)
+    return StorageBusy(
+        f"{str(path)!r} is open elsewhere and cannot be replaced",
+        path=str(path),
+        hint="Close every program, session and memory that uses it.",
+    )

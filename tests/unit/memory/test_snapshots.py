@@ -1,0 +1,192 @@
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from massgen_core.errors import InvalidArgument, StorageBusy, StorageCorrupt
+from massgen_core.memory import Memory, NewMemory, Scope
+from massgen_core.messages import user
+from massgen_core.sessions import NewEntry, SessionStore
+
+ADA = {"user": "ada"}
+
+
+async def texts(memory):
+    hits = await memory.recall("tea", scope=ADA, k=100)
+    return sorted(hit.record.text for hit in hits)
+
+
+def test_a_snapshot_brings_back_what_was_there(run, tmp_path):
+    async def work(memory):
+        await memory.remember("tea one", scope=ADA)
+        made = await memory.snapshot()
+        await memory.remember("tea two", scope=ADA)
+        assert [made] == await memory.snapshots()
+        kept = await memory.restore(made.path)
+        assert ["tea one"] == await texts(memory)
+        assert (await memory.verify()).ok
+        await memory.remember("tea three", scope=ADA)
+        return made, kept
+
+    made, kept = run(work)
+    assert (1, 1, 0, 2) == (made.entry, made.records, made.sessions, made.schema)
+    assert ["tea one", "tea three"] == run(texts)
+    with closing(sqlite3.connect(kept)) as conn:
+        assert 2 == conn.execute("SELECT count(*) FROM memory_record").fetchone()[0]
+
+
+def test_sessions_are_in_the_snapshot(tmp_path):
+    async def main():
+        async with SessionStore.open(tmp_path) as store, store.create("s") as session:
+            await session.append(NewEntry.message(user("hello")))
+        async with Memory.open(tmp_path) as memory:
+            made = await memory.snapshot()
+        async with SessionStore.open(tmp_path) as store:
+            await store.delete("s")
+        async with Memory.open(tmp_path) as memory:
+            await memory.restore(made.path)
+        async with SessionStore.open(tmp_path) as store:
+            return [entry.message.text for entry in await store.read("s")]
+
+    assert ["hello"] == asyncio.run(main())
+
+
+def test_a_snapshot_taken_while_writing_is_whole(tmp_path):
+    async def main():
+        async with Memory.open(tmp_path) as memory:
+
+            async def write(start):
+                for number in range(start, start + 40):
+                    await memory.remember(f"tea {number}", scope=ADA)
+
+            writing = [asyncio.create_task(write(start)) for start in (0, 100)]
+            made = [await memory.snapshot() for _ in range(3)]
+            await asyncio.gather(*writing)
+            counts = []
+            for one in made:
+                await memory.restore(one.path)
+                assert (await memory.verify()).ok
+                counts.append((len(await texts(memory)), one.records))
+            return counts
+
+    for found, expected in asyncio.run(main()):
+        assert found == expected
+
+
+def test_only_the_newest_are_kept(run, clock):
+    async def work(memory):
+        paths = []
+        for _ in range(4):
+            clock.time += 60
+            paths.append((await memory.snapshot(keep=2)).path)
+        stray = paths[-1].with_name("massgen.db.snapshot-20200101T000000Z")
+        stray.write_bytes(b"left by a kill")
+        await memory.snapshot(keep=2)
+        assert not stray.exists()
+        with pytest.raises(InvalidArgument):
+            await memory.snapshot(keep=0)
+        return [one.path for one in await memory.snapshots()], paths
+
+    kept, paths = run(work)
+    assert 2 == len(kept)
+    assert paths[-1] == kept[0]
+    assert not paths[0].exists()
+
+
+@pytest.mark.parametrize("place", [0, 100, 5000, -1])
+def test_a_damaged_snapshot_is_refused_and_nothing_changes(run, place):
+    async def work(memory):
+        news = [NewMemory(text=f"tea {n}", scope=Scope(user="ada")) for n in range(30)]
+        await memory.remember_many(news)
+        made = await memory.snapshot()
+        await memory.remember("tea last", scope=ADA)
+        torn = bytearray(made.path.read_bytes())
+        torn[place] ^= 1
+        made.path.write_bytes(torn)
+        with pytest.raises(StorageCorrupt, match="damaged"):
+            await memory.restore(made.path)
+        return len(await texts(memory))
+
+    assert 31 == run(work)
+
+
+def test_a_snapshot_whose_manifest_was_adjusted_is_refused_too(run):
+    async def work(memory):
+        await memory.remember("tea", scope=ADA)
+        made = await memory.snapshot()
+        with closing(sqlite3.connect(made.path)) as conn, conn:
+            conn.execute("UPDATE memory_log SET text = 'gin'")
+        manifest = made.path.with_name(made.path.name + ".json")
+        plain = json.loads(manifest.read_text())
+        import hashlib
+
+        plain["sha256"] = hashlib.sha256(made.path.read_bytes()).hexdigest()
+        plain["size"] = made.path.stat().st_size
+        manifest.write_text(json.dumps(plain))
+        with pytest.raises(StorageCorrupt, match="log 1"):
+            await memory.restore(made.path)
+
+    run(work)
+
+
+def test_what_is_no_snapshot_is_refused(run, tmp_path):
+    async def work(memory):
+        with pytest.raises(InvalidArgument, match="no snapshot"):
+            await memory.restore(tmp_path / "nothing.db")
+
+    run(work)
+
+
+def test_a_file_that_others_have_open_is_not_replaced(tmp_path):
+    async def main():
+        async with Memory.open(tmp_path) as one, Memory.open(tmp_path) as other:
+            await one.remember("tea", scope=ADA)
+            made = await one.snapshot()
+            await other.remember("tea two", scope=ADA)
+            with pytest.raises(StorageBusy):
+                await one.restore(made.path)
+            assert ["tea", "tea two"] == await texts(one)
+            await one.remember("tea three", scope=ADA)
+            return await texts(other)
+
+    assert ["tea", "tea three", "tea two"] == asyncio.run(main())
+
+
+def test_what_was_forgotten_does_not_come_back(run):
+    async def work(memory):
+        first = await memory.snapshot()
+        await memory.remember("tea secret", scope=ADA, id="1")
+        await memory.remember("tea", scope=ADA, id="2")
+        made = await memory.snapshot()
+        receipt = await memory.forget("1")
+        assert (str(made.path),) == receipt.snapshots
+        assert first.path != made.path
+        await memory.restore(made.path)
+        return await texts(memory), (await memory.get("1")).state
+
+    assert (["tea"], "tombstone") == run(work)
+
+
+def test_memory_goes_back_to_a_point_and_forth_again(run, clock):
+    async def work(memory):
+        await memory.remember("tea one", scope=ADA, id="1")
+        clock.time += 10
+        then = clock.time
+        clock.time += 10
+        await memory.update("1", text="tea eins")
+        await memory.remember("tea two", scope=ADA, id="2")
+        await memory.remember("tea gone", scope=ADA, id="3")
+        await memory.forget("3")
+        await memory.rewind(then)
+        assert ["tea one"] == await texts(memory)
+        assert "tombstone" == (await memory.get("3")).state
+        await memory.undo("1")
+        assert ["tea eins", "tea two"] == await texts(memory)
+        await memory.rewind(1)
+        assert ["tea one"] == await texts(memory)
+        assert [] == await memory.rewind(then)
+        return (await memory.verify()).ok
+
+    assert run(work)
