@@ -5,6 +5,7 @@ and rebuilt.
 """
 
 from massgen_core.memory._access import Grant
+from massgen_core.memory._archive import Imported
 from massgen_core.memory._erasure import Receipt
 from massgen_core.memory._hits import Hit
 from massgen_core.memory._keeping import Plugins
@@ -32,6 +33,7 @@ __all__ = [
     "Grant",
     "Health",
     "Hit",
+    "Imported",
     "Memory",
     "MemoryRecord",
     "MemoryReport",

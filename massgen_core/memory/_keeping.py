@@ -7,10 +7,12 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
+from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
 from massgen_core.memory._embedding import Vectorizer
 from massgen_core.memory._erasure import Receipt, erasure, forgotten, present
 from massgen_core.memory._feed import Feed
@@ -21,7 +23,7 @@ from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._repair import Mended, repair
-from massgen_core.memory._scope import scope_of
+from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.memory._snapshots import (
     Snapshot,
     check,
@@ -38,7 +40,6 @@ from massgen_core.memory._verify import MemoryReport, verify
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from massgen_core.clock import Clock
     from massgen_core.memory._access import Grant, Right
@@ -223,6 +224,56 @@ class Keeping:
         records = await self._database.write(work)
         await self._vectorizer.embed(records)
         return records
+
+    async def export(
+        self,
+        target: Path,
+        *,
+        scope: ScopeLike | None = None,
+        principal: str | None = None,
+    ) -> int:
+        """Writes an archive that any memory can `import_`, whole or not at all; its lines.
+
+        History is in it, and what was forgotten is not. Vectors are made again where it goes.
+
+        Args:
+            target: The file of JSON lines; replaced if it exists.
+            scope: What to export; everything, grants among it, if omitted.
+            principal: Who asks.
+
+        Raises:
+            AccessDenied: The principal may not read the scope.
+            InvalidArgument: An entry is damaged.
+        """
+        whole = Scope() if scope is None else scope_of(scope)
+        now = self._clock.now()
+
+        def lines(conn: sqlite3.Connection) -> int:
+            _access.check(conn, principal, [whole], "read")
+            return write_lines(target, export_lines(conn, [whole], now))
+
+        return await self._database.read(lines)
+
+    async def import_(self, source: Path | Iterable[str]) -> Imported:
+        """Takes an archive in; taking it in again changes nothing.
+
+        Args:
+            source: A file that `export` wrote, or its lines.
+
+        Raises:
+            InvalidArgument: It is no archive, torn, or altered; nothing was imported.
+        """
+
+        def take(conn: sqlite3.Connection) -> Imported:
+            if isinstance(source, Path):
+                with source.open(encoding="utf-8") as lines:
+                    return import_lines(conn, lines)
+            return import_lines(conn, kept)
+
+        kept = () if isinstance(source, Path) else tuple(source)  # a write may have to run again
+        done = await self._database.write(take)
+        self._vectorizer.fill_later()
+        return done
 
     async def grant(
         self, principal: str, scope: ScopeLike, rights: Iterable[Right] = ("read",)

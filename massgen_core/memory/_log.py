@@ -108,6 +108,34 @@ def head(conn: sqlite3.Connection) -> tuple[int, bytes]:
     return (0, GENESIS) if row is None else (row[0], row[1])
 
 
+class Draft(NamedTuple):
+    """An entry that is to be written.
+
+    Attributes:
+        record_id: Whose state it is.
+        number: The record's number; 0 if this entry creates it, or one before it in the same call.
+        op: What was done.
+        rev: The record's revision after it.
+        body: The record without its text; None if it was forgotten.
+        text: Its text.
+        digest: Of both.
+        at: When, in seconds since the Unix epoch.
+        actor: Who.
+        batch: What belongs to one call has the same number here; the log gives it its own.
+    """
+
+    record_id: str
+    number: int
+    op: str
+    rev: int
+    body: str | None
+    text: str
+    digest: bytes
+    at: float
+    actor: str
+    batch: int = 0
+
+
 def append(
     conn: sqlite3.Connection, changes: Sequence[Change], *, actor: str, now: float
 ) -> list[MemoryRecord]:
@@ -119,27 +147,57 @@ def append(
         actor: Who makes them.
         now: When, in seconds since the Unix epoch.
     """
-    seq, prev = head(conn)
-    batch = seq + 1
-    blobs = _put_texts(conn, [change.record.text for change in changes])
-    rows: list[Entry] = []
-    out: list[MemoryRecord] = []
+    drafts = []
     for op, record in changes:
-        seq += 1
         body = body_of(record)
         digest = digest_of(body, record.text)
-        number = record.seq or seq
-        blob = blobs.get(record.text)
+        drafts.append(
+            Draft(
+                *(record.id, record.seq, op, record.rev, body, record.text, digest, now, actor),
+            )
+        )
+    written = write(conn, drafts)
+    return [
+        replace(
+            change.record,
+            seq=entry.record,
+            content_hash=content_hash(change.record.text).hex(),
+            sha256=entry.digest.hex(),
+        )
+        for change, entry in zip(changes, written, strict=True)
+    ]
+
+
+def write(conn: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Entry]:
+    """Write the entries, chained to the newest one."""
+    seq, prev = head(conn)
+    blobs = _put_texts(conn, [draft.text for draft in drafts if draft.body is not None])
+    batches: dict[int, int] = {}
+    numbers: dict[str, int] = {}
+    rows = []
+    for draft in drafts:
+        seq += 1
+        number = draft.number or numbers.setdefault(draft.record_id, seq)
+        blob = blobs.get(draft.text) if draft.body is not None else None
+        inline = draft.body is not None and blob is None
         row = Entry(
-            *(seq, batch, now, actor.encode(), op.encode(), number, record.rev),
-            *(body.encode(), None if blob else record.text.encode(), blob, digest, b""),
+            seq=seq,
+            batch=batches.setdefault(draft.batch, seq),
+            at=draft.at,
+            actor=draft.actor.encode(),
+            op=draft.op.encode(),
+            record=number,
+            rev=draft.rev,
+            body=None if draft.body is None else draft.body.encode(),
+            text=draft.text.encode() if inline else None,
+            blob=blob,
+            digest=draft.digest,
+            hash=b"",
         )
         prev = chained(prev, row)
         rows.append(row._replace(hash=prev))
-        hashed = content_hash(record.text).hex()
-        out.append(replace(record, seq=number, content_hash=hashed, sha256=digest.hex()))
     conn.executemany(_INSERT, map(_stored, rows))
-    return out
+    return rows
 
 
 def erase(conn: sqlite3.Connection, numbers: Iterable[int]) -> int:
