@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from massgen_core._quick import quick
 from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.context import ContextEngine, ContextWindow, FitReport, invalid_budget
@@ -27,6 +28,7 @@ ChatMessage: TypeAlias = dict[str, Any]
 """An OpenAI chat message: role, content, tool_calls, tool_call_id."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """Messages that fit.

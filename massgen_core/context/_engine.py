@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from massgen_core._quick import quick
 from massgen_core.context._floor import newest_user
 from massgen_core.context._plan import Eager, FitContext, Goal, Produced, Replace
 from massgen_core.context._view import View
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from massgen_core.tokens import TokenCounter
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FitReport:
     """What a fit did.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
+from massgen_core._quick import quick
 from massgen_core.clock import uuid7
 
 JSONValue: TypeAlias = (
@@ -17,6 +18,7 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Text:
     """Plain text."""
@@ -86,6 +88,7 @@ class Unknown:
 ContentPart: TypeAlias = Text | Image | Audio | File | Unknown
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """The model asks for a tool.
@@ -102,6 +105,7 @@ class ToolCall:
     arguments: str = "{}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a tool answered.
@@ -146,6 +150,7 @@ class Reasoning:
 Part: TypeAlias = Text | Image | Audio | File | ToolCall | ToolResult | Reasoning | Unknown
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a conversation.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.clock import uuid7
@@ -69,21 +70,23 @@ def from_openai(
         role = _ROLES[wire_role]
     except (KeyError, TypeError) as exc:
         raise _invalid(data, index) from exc
-    extra: dict[str, JSONValue] = {key: data[key] for key in data if key not in _OWN}
-    if wire_role != role:
-        extra["role"] = wire_role
-    parts = _parts(data, extra, index)
-    said: tuple[Part, ...] = (_result(data, parts, index),) if role == "tool" else parts
-    if role != "tool" and "tool_call_id" in data:
-        if data["tool_call_id"] is not None:
-            raise InvalidMessages(
-                f"{_at(index)}only a tool message has tool_call_id, this one is {wire_role!r}",
-                index=index,
-            )
+    extra: dict[str, JSONValue] = {}
+    if wire_role != role or not _OWN.issuperset(data):
+        extra = {key: data[key] for key in data if key not in _OWN}
+        if wire_role != role:
+            extra["role"] = wire_role
+    content = data.get("content")
+    shown = (Text(content),) if isinstance(content, str) else _parts(data, extra, index)
+    said: tuple[Part, ...] = shown
+    if role == "tool":
+        said = (_result(data, shown, index),)
+    elif "tool_call_id" in data:
+        _check_no_call_id(data, index)
         extra["tool_call_id"] = None
-    calls = _calls(data, role, extra, index) if "tool_calls" in data else []
+    if "tool_calls" in data:
+        said = (*said, *_calls(data, role, extra, index))
     meta: dict[str, JSONValue] = {META: extra} if extra else {}
-    return Message(role, (*said, *calls), message_id or uuid7(), meta=meta)
+    return Message(role, said, message_id or uuid7(), time.time(), meta)
 
 
 def to_openai(message: Message) -> dict[str, Any]:
@@ -143,9 +146,8 @@ def _invalid(data: object, index: int | None) -> InvalidMessages:
 def _parts(
     data: Mapping[str, Any], extra: dict[str, JSONValue], index: int | None
 ) -> tuple[ContentPart, ...]:
+    """The parts of a content that is no text."""
     content = data.get("content")
-    if isinstance(content, str):
-        return (Text(content),)
     if isinstance(content, list):
         extra["content"] = "list"
         return tuple([_content_part(item, index) for item in content])
@@ -157,6 +159,14 @@ def _parts(
     if "content" not in data:
         extra["content"] = "absent"
     return ()
+
+
+def _check_no_call_id(data: Mapping[str, Any], index: int | None) -> None:
+    if data["tool_call_id"] is not None:
+        raise InvalidMessages(
+            f"{_at(index)}only a tool message has tool_call_id, this one is {data['role']!r}",
+            index=index,
+        )
 
 
 def _result(
@@ -183,31 +193,34 @@ def _calls(
         raise InvalidMessages(f"{_at(index)}only an assistant message has tool_calls", index=index)
     if not isinstance(calls, list):
         raise InvalidMessages(f"{_at(index)}tool_calls is not a list", index=index)
-    odd = {str(at): rest for at, call in enumerate(calls) if (rest := _call_extra(call, index))}
+    out: list[Part] = []
+    odd: dict[str, JSONValue] = {}
+    for at, call in enumerate(calls):
+        if rest := _call_extra(call, index):
+            odd[str(at)] = rest
+        function = call["function"]
+        out.append(ToolCall(call["id"], function["name"], function["arguments"]))
     if odd:
         extra["tool_calls"] = odd
-    return [
-        ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
-        for call in calls
-    ]
+    return out
 
 
 def _call_extra(call: Any, index: int | None) -> dict[str, JSONValue] | None:
     """What a well-formed call says beyond id, name and arguments; None in the usual case."""
     try:
         function = call["function"]
-        texts = (call["id"], function["name"])
-        arguments = function["arguments"]
+        call_id, name, arguments = call["id"], function["name"], function["arguments"]
     except (KeyError, TypeError) as exc:
         raise InvalidMessages(_at(index) + _CALL_FORM, index=index) from exc
-    if not all(isinstance(text, str) for text in texts):
+    if not (isinstance(call_id, str) and isinstance(name, str)):
         raise InvalidMessages(_at(index) + _CALL_FORM, index=index)
     if not isinstance(arguments, str):
         raise InvalidMessages(
             f"{_at(index)}function.arguments is {type(arguments).__name__}, expected JSON text",
             index=index,
         )
-    if call.keys() == _CALL_KEYS and call["type"] == "function" and len(function) == 2:  # noqa: PLR2004 - name, arguments
+    usual = len(call) == len(_CALL_KEYS) and len(function) == len(_FUNCTION_KEYS)
+    if usual and call.get("type") == "function":
         return None
     return {
         **{key: call[key] for key in call.keys() - {"id", "function"}},
