@@ -120,7 +120,7 @@ class Conversation:
         self._budget = budget
         engine = ContextEngine(_chain(strategies), counter, target=target)
         self._window = ContextWindow(engine)
-        self._originals: dict[str, tuple[Message, ChatMessage]] = {}
+        self._originals: dict[int, ChatMessage] = {}  # by id() of messages the history holds
         self._messages: list[ChatMessage] = []
         self._stale = False
 
@@ -141,7 +141,7 @@ class Conversation:
             exc.args = (f"message {index}: {exc.message}",)
             raise
         original = message if isinstance(message, dict) else dict(message)
-        self._originals[parsed.id] = (parsed, original)
+        self._originals[id(parsed)] = original
         self._messages.append(original)
         if parsed.role == "tool":  # a late one takes its place further up
             self._stale |= last is None or message["tool_call_id"] not in last.open
@@ -178,8 +178,8 @@ class Conversation:
         return [self._wire(message) for message in self._window.restore(handle)]
 
     def _wire(self, message: Message) -> ChatMessage:
-        parsed, original = self._originals.get(message.id, (None, None))
-        return original if original is not None and parsed is message else to_openai(message)
+        original = self._originals.get(id(message))
+        return to_openai(message) if original is None else original
 
     def _in_budget_units(self, report: FitReport) -> FitReport:
         if self._limit == self._budget:

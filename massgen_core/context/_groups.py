@@ -81,7 +81,9 @@ class Group(NamedTuple):
 
 def opened_by(message: Message, tokens: int, number: int) -> Group:
     """The group that a message other than a tool result begins."""
-    calls = tuple([call.id for call in message.calls]) if message.role == "assistant" else ()
+    calls: tuple[str, ...] = ()
+    if message.role == "assistant":
+        calls = tuple([part.id for part in message.parts if isinstance(part, ToolCall)])
     return Group(number, (message,), (tokens,), tokens, calls, pinned=message.pinned)
 
 

@@ -80,33 +80,26 @@ class View:
 
     def push(self, group: Group) -> View:
         """The view with one more group at its end; O(1). Its number must be the highest."""
-        view = self._copy()
-        view.tokens += group.tokens
-        view.turns += group.role == "user"
-        view._last = group
-        last = self._last
-        if last is None:
-            return view
-        groups, sums, size = self._closed, self._sums, self._size
-        if len(groups) != size:  # another view grew the shared lists
-            view._closed = groups = groups[:size]
-            view._sums = sums = sums[: size + 1]
-        groups.append(last)
-        sums.append(self.tokens)
-        view._size = size + 1
+        groups, sums, size, last = self._closed, self._sums, self._size, self._last
+        if last is not None:
+            if len(groups) != size:  # another view grew the shared lists
+                groups, sums = groups[:size], sums[: size + 1]
+            groups.append(last)
+            sums.append(self.tokens)
+            size += 1
+        view = View.__new__(View)
+        view._closed, view._sums, view._size, view._last = groups, sums, size, group
+        view.tokens = self.tokens + group.tokens
+        view.turns = self.turns + (group.messages[0].role == "user")
         return view
 
     def with_last(self, group: Group) -> View:
         """The view with another group in the place of the newest; O(1)."""
         if self._last is None:
             return self.push(group)
-        view = self._copy()
-        view.tokens += group.tokens - self._last.tokens
-        view._last = group
-        return view
-
-    def _copy(self) -> View:
         view = View.__new__(View)
         view._closed, view._sums, view._size = self._closed, self._sums, self._size
-        view.tokens, view.turns = self.tokens, self.turns
+        view._last = group
+        view.tokens = self.tokens + group.tokens - self._last.tokens
+        view.turns = self.turns
         return view

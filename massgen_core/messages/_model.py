@@ -183,7 +183,10 @@ class Message:
     @property
     def results(self) -> tuple[ToolResult, ...]:
         """The tool results, in order."""
-        return tuple([part for part in self.parts if isinstance(part, ToolResult)])
+        parts = self.parts
+        if len(parts) == 1 and isinstance(parts[0], ToolResult):
+            return (parts[0],)
+        return tuple([part for part in parts if isinstance(part, ToolResult)])
 
     @property
     def pinned(self) -> bool:
