@@ -120,7 +120,9 @@ class ContextEngine:
 
     def context(self, view: View, history: Sequence[Group]) -> FitContext:
         """What strategies are given for `view`."""
-        protected = {group.number for group in view if group.role == "system" or group.pinned}
+        protected = {
+            group.number for group in view if group.pinned or group.messages[0].role == "system"
+        }
         protected.update(group.number for group in (_task(history), newest_user(view)) if group)
         newest = view.last
         return FitContext(

@@ -28,7 +28,8 @@ def clip_newest(view: View, limit: int, ctx: FitContext) -> Clip | None:
     newest = view.last
     if newest is None or newest.number in ctx.protected:
         return None
-    room = limit - sum(group.tokens for group in view if group.number in ctx.protected)
+    protected = ctx.protected
+    room = limit - sum([group.tokens for group in view if group.number in protected])
     if newest.tokens <= room:
         return None
     share = max(_LEAST, room // 2 // len(newest.messages))

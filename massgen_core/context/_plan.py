@@ -167,11 +167,8 @@ class FitContext:
 
     def droppable(self, view: View) -> list[Group]:
         """The groups of the view that a plan may drop, oldest first."""
-        return [
-            group
-            for group in view
-            if group.number not in self.protected and group.number != self.newest
-        ]
+        kept = self.protected | {self.newest}
+        return [group for group in view if group.number not in kept]
 
 
 @runtime_checkable

@@ -45,11 +45,15 @@ class ContextWindow:
         Raises:
             InvalidMessages: A tool result that answers no call, or answers one twice.
         """
-        size = self._count(message) if tokens is None else tokens
+        size = self.engine.counter.count(message).tokens if tokens is None else tokens
         history = self.history
         old = history[-1] if history else None
         if message.role != "tool":
-            self._open(opened_by(message, size, len(history)), old)
+            if old is not None and old.open:
+                self._close(old)
+            group = opened_by(message, size, len(history))
+            history.append(group)
+            self.view = self.view.push(group)
         elif old is None or not answers(old, message):
             self._answer_late(message, size)
         else:
@@ -61,17 +65,14 @@ class ContextWindow:
                 self.view = self.view.with_last(seen.answer(message, size))
         return size
 
-    def _open(self, group: Group, old: Group | None) -> None:
-        """Begins a group; calls of the one before that have no result get a stand-in."""
-        if old is not None and old.open:
-            closed = self.history[-1] = old.close(self._count)
-            seen = self.view.last
-            if seen is old:
-                self.view = self.view.with_last(closed)
-            elif seen is not None and seen.number == old.number:
-                self.view = self.view.with_last(seen.close(self._count))
-        self.history.append(group)
-        self.view = self.view.push(group)
+    def _close(self, newest: Group) -> None:
+        """Calls of the newest group that have no result get a stand-in."""
+        closed = self.history[-1] = newest.close(self._count)
+        seen = self.view.last
+        if seen is newest:
+            self.view = self.view.with_last(closed)
+        elif seen is not None and seen.number == newest.number:
+            self.view = self.view.with_last(seen.close(self._count))
 
     def _count(self, message: Message) -> int:
         return self.engine.counter.count(message).tokens

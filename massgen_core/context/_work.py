@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from massgen_core.context._groups import Group
     from massgen_core.context._plan import FitContext, Goal, Outcome, TruncationStrategy
 
+_INTEGERS: Final = frozenset({int})
 _WORTH_PAYING: Final = 0.05
 """Share of the limit that a paid text must free: less, and the next turns pay for it again."""
 
@@ -101,16 +102,16 @@ class Work:
         if not _well_formed(operation):
             raise _Refused(11, f"{type(operation).__name__} is no operation over a tuple of groups")
         numbers = operation.groups
-        if any(type(number) is not int for number in numbers) or len(set(numbers)) < len(numbers):
+        if not _INTEGERS.issuperset(map(type, numbers)) or len(set(numbers)) < len(numbers):
             raise _Refused(11, "groups are named by number, each once")
         if isinstance(operation, Restore):
             known = len(self.ctx.history)
             if any(not 0 <= number < known for number in numbers):
                 raise _Refused(11, "restores a group that was never said")
             return
-        present = {group.number for group in view}
-        if foreign := [number for number in numbers if number not in present]:
-            raise _Refused(11, f"names group {foreign[0]}, which is not in the view")
+        if foreign := set(numbers).difference([group.number for group in view]):
+            first = next(number for number in numbers if number in foreign)
+            raise _Refused(11, f"names group {first}, which is not in the view")
         if touched := self.ctx.protected.intersection(numbers):
             raise _Refused(5, f"touches group {min(touched)}, which is protected")
         if isinstance(operation, (Drop, Replace)) and self.ctx.newest in numbers:
@@ -123,7 +124,7 @@ class Work:
         numbers = frozenset(operation.groups)
         match operation:
             case Drop():
-                return View(g for g in view if g.number not in numbers)
+                return View([g for g in view if g.number not in numbers])
             case Replace():
                 return self._replace(view, operation, text)
             case Restore():
@@ -172,14 +173,15 @@ class Work:
         touched = [n for n in sorted(numbers) if old.get(n) is not new.get(n)]
         if not touched:
             return None
-        ids = [message.id for n in touched for message in self.ctx.history[n].messages]
+        history = self.ctx.history
+        ids = [message.id for n in touched for message in history[n].messages]
         return Operation(
             operation.kind,
             strategy,
             operation.reason,
             tuple(ids),
-            sum(old[n].tokens for n in touched if n in old),
-            sum(new[n].tokens for n in touched if n in new),
+            sum([old[n].tokens for n in touched if n in old]),
+            sum([new[n].tokens for n in touched if n in new]),
             handle_of(ids),
         )
 
@@ -220,9 +222,9 @@ def _check_price(view: View, operation: PlanOperation, goal: Goal) -> None:
 
 def _check_order(before: View, after: View) -> None:
     """Whether each group that was changed still is what every provider takes."""
-    kept = {group.number: group for group in before}
+    kept = set(map(id, before))
     for group in after:
-        if kept.get(group.number) is group:
+        if id(group) in kept:
             continue
         for problem in check_order(group.messages, "openai"):
             if problem.rule != "missing-result" or not group.open:
