@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.context._engine import FitReport
@@ -205,4 +205,5 @@ def _view_groups(history: Sequence[Group], data: Mapping[str, Any]) -> Iterable[
 
 
 def _plain(operation: Operation) -> dict[str, JSONValue]:
-    return {**asdict(operation), "message_ids": list(operation.message_ids)}
+    out: dict[str, JSONValue] = {one.name: getattr(operation, one.name) for one in fields(operation)}
+    return {**out, "message_ids": list(operation.message_ids)}

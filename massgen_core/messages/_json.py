@@ -66,6 +66,7 @@ def message_from_json(data: Mapping[str, Any]) -> Message:
 _PARTS: Final[dict[str, type[Any]]] = {
     cls.kind: cls for cls in (Text, Image, Audio, File, ToolCall, ToolResult, Reasoning)
 }
+_CALL: Final = frozenset({"kind", "id", "name", "arguments"})
 _WRAPPED: Final = frozenset({"kind", "name", "data"})
 _TYPES: Final[dict[str, type[Any] | tuple[type[Any], ...]]] = {
     "created_at": (int, float),
@@ -109,6 +110,12 @@ def _part_from_json(data: Mapping[str, Any]) -> Any:
     kind = data["kind"]
     if kind == "text" and len(data) == 2:  # noqa: PLR2004 - the common case: kind and text
         return Text(_checked("text", data["text"]))
+    if kind == "tool_call" and data.keys() == _CALL:
+        return ToolCall(
+            _checked("id", data["id"]),
+            _checked("name", data["name"]),
+            _checked("arguments", data["arguments"]),
+        )
     if kind == Unknown.kind and data.keys() == _WRAPPED:
         return Unknown(_checked("name", data["name"]), data["data"])
     cls = _PARTS.get(kind)

@@ -25,6 +25,8 @@ _MAX_UTF8: Final = 4
 _TEXT: Final = "$blob"
 _BYTES: Final = "$bytes"
 _BINARY_PARTS: Final = frozenset({"image", "audio", "file"})
+_DECODER: Final = json.JSONDecoder()  # `json.loads` with a hook makes one for every text
+_URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
 _ESCAPED: Final = re.compile(r"\$+(?:blob|bytes)\Z")
 # An unescaped quote cannot occur inside a JSON string, so this never matches user text.
 _REFERENCE: Final = re.compile(rb'\{"\$(?:blob|bytes)":"([A-Za-z0-9_-]{43})"\}')
@@ -60,23 +62,16 @@ def decode_body(text: bytes, raws: Mapping[bytes, bytes]) -> dict[str, JSONValue
     Args:
         text: The stored text.
         raws: Payload by hash, of all references in it.
+
+    Raises:
+        ValueError: It is no JSON text.
     """
-
-    def resolve(value: dict[str, Any]) -> Any:
-        if len(value) != 1:
-            return value
-        [(key, inner)] = value.items()
-        if key[:1] != "$" or not _ESCAPED.match(key):
-            return value
-        if key == _TEXT:
-            return raws[_unname(inner)].decode("utf-8", "surrogatepass")
-        if key == _BYTES:
-            return base64.b64encode(raws[_unname(inner)]).decode("ascii")
-        return {key[1:]: inner}
-
-    hook = resolve if b'{"$' in text else None
-    body: dict[str, JSONValue] = json.loads(text, object_hook=hook)
-    return body
+    shown = text.decode("utf-8", "surrogatepass")
+    body: dict[str, JSONValue]
+    body, end = _DECODER.raw_decode(shown)
+    if end != len(shown):
+        raise ValueError(f"{len(shown) - end} characters after the end of a body")
+    return _resolved(body, raws) if '{"$' in shown else body  # type: ignore[no-any-return]  # an object
 
 
 def references(text: object) -> list[bytes]:
@@ -122,6 +117,30 @@ def _encode_text(value: str, raws: list[bytes]) -> str | dict[str, str]:
     return value if len(raw) < _INLINE else _put(_TEXT, raw, raws)
 
 
+def _resolved(value: Any, raws: Mapping[bytes, bytes]) -> Any:
+    """The value, just decoded, with what its references stand for; changed in place."""
+    if type(value) is list:
+        return [_resolved(item, raws) for item in value]
+    if type(value) is not dict:
+        return value
+    if len(value) == 1:
+        [(key, inner)] = value.items()
+        if key[:1] == "$" and _ESCAPED.match(key):
+            return _unescaped(key, inner, raws)
+    for key, item in value.items():
+        if type(item) is dict or type(item) is list:
+            value[key] = _resolved(item, raws)
+    return value
+
+
+def _unescaped(key: str, inner: Any, raws: Mapping[bytes, bytes]) -> Any:
+    if key == _TEXT:
+        return raws[_unname(inner.encode())].decode("utf-8", "surrogatepass")
+    if key == _BYTES:
+        return base64.b64encode(raws[_unname(inner.encode())]).decode("ascii")
+    return {key[1:]: _resolved(inner, raws)}
+
+
 def _put(key: str, raw: bytes, raws: list[bytes]) -> dict[str, str]:
     raws.append(raw)
     return {key: _name(blob_hash(raw))}
@@ -142,8 +161,8 @@ def _name(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest)[:-1].decode("ascii")
 
 
-def _unname(name: str | bytes) -> bytes:
-    return base64.urlsafe_b64decode(name + (b"=" if isinstance(name, bytes) else "="))  # type: ignore[operator]  # same type as name
+def _unname(name: bytes) -> bytes:
+    return binascii.a2b_base64(name.translate(_URLSAFE) + b"=")
 
 
 def _find(value: Any, name: str, path: str) -> str:
