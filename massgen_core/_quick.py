@@ -46,7 +46,7 @@ def quick(cls: type[T]) -> type[T]:
     init = names["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__annotations__ = cls.__init__.__annotations__
-    cls.__init__ = init  # type: ignore[misc]  # the one thing that is exchanged
+    cls.__init__ = init  # type: ignore[method-assign]  # the one thing that is exchanged
     return cls
 
 

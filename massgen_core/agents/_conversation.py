@@ -135,7 +135,6 @@ class Conversation:
         """
         report = await self.window.fit_async(limit)
         if report.operations:
-            self.order.changed()
             body = fit_to_json(self.window.view, report)
             await self._write(NewEntry("fit", self._source.signed(body)))
         return report

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.context import View
 from massgen_core.errors import MalformedHistory
 from massgen_core.messages import Message, OrderChecker, check_order, repair_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from massgen_core.context import Group, View
     from massgen_core.messages import OrderProblem, Rules
     from massgen_core.tokens import TokenCounter
 
@@ -37,7 +37,7 @@ class Outgoing:
 
 
 class Order:
-    """Checks requests of a conversation; one that only grew costs what is new.
+    """Makes the requests of a conversation; one that only grew costs what is new, and a copy.
 
     Args:
         rules: Whose rules the backend's provider has.
@@ -61,10 +61,10 @@ class Order:
             self.changed()
 
     def changed(self) -> None:
-        """The view is not the one that was checked, with more at its end."""
+        """What was checked has to be checked again."""
         self._checker: OrderChecker | None = None
-        self._groups = 0
-        self._last: Group | None = None
+        self._view = View()
+        self._settled: list[Message] = []  # of all groups of that view but the last
         self._found: list[OrderProblem] = []
 
     def outgoing(
@@ -75,8 +75,9 @@ class Order:
         Raises:
             MalformedHistory: They cannot be put right.
         """
-        problems = self._problems(head, view, tail)
-        messages = (*head, *view.messages, *tail)
+        newest = () if view.last is None else view.last.messages
+        problems = self._problems(head, view, (*newest, *tail))
+        messages = (*head, *self._settled, *newest, *tail)
         if not problems and not self.distrusted:
             return Outgoing(messages)
         repaired = self._repaired(messages)
@@ -89,23 +90,19 @@ class Order:
         return Outgoing(repaired, self._more(messages, repaired), news)
 
     def _problems(
-        self, head: Sequence[Message], view: View, tail: Sequence[Message]
+        self, head: Sequence[Message], view: View, end: Sequence[Message]
     ) -> list[OrderProblem]:
-        settled = len(view) - 1
-        grown = self._groups <= settled and (
-            not self._groups or view[self._groups - 1] is self._last
-        )
-        if self._checker is None or not grown:
+        if self._checker is None or not view.extends(self._view):
             self.changed()
             self._checker = OrderChecker(self.rules)
             self._found += self._checker.feed(head)
-        while self._groups < settled:
-            self._last = view[self._groups]
-            self._found += self._checker.feed(self._last.messages)
-            self._groups += 1
+        for index in range(max(0, len(self._view) - 1), len(view) - 1):
+            messages = view[index].messages
+            self._found += self._checker.feed(messages)
+            self._settled += messages
+        self._view = view
         fork = self._checker.fork()
-        newest = () if view.last is None else view.last.messages
-        return [*self._found, *fork.feed((*newest, *tail)), *fork.end()]
+        return [*self._found, *fork.feed(end), *fork.end()]
 
     def _repaired(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         if not self.distrusted:

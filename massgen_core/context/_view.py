@@ -78,6 +78,13 @@ class View:
             return len(self)
         return bisect_left(self._sums, self.tokens - tokens, hi=self._size + 1)
 
+    def extends(self, earlier: View) -> bool:
+        """Whether all groups of `earlier` but its last stand here too, at the same places; O(1).
+
+        True only for views that came from it by `push` and `with_last`.
+        """
+        return self._closed is earlier._closed and self._size >= earlier._size
+
     def push(self, group: Group) -> View:
         """The view with one more group at its end; O(1). Its number must be the highest."""
         groups, sums, size, last = self._closed, self._sums, self._size, self._last

@@ -205,5 +205,5 @@ def _view_groups(history: Sequence[Group], data: Mapping[str, Any]) -> Iterable[
 
 
 def _plain(operation: Operation) -> dict[str, JSONValue]:
-    out: dict[str, JSONValue] = {one.name: getattr(operation, one.name) for one in fields(operation)}
-    return {**out, "message_ids": list(operation.message_ids)}
+    plain = {one.name: getattr(operation, one.name) for one in fields(operation)}
+    return {**plain, "message_ids": list(operation.message_ids)}

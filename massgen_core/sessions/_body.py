@@ -71,7 +71,7 @@ def decode_body(text: bytes, raws: Mapping[bytes, bytes]) -> dict[str, JSONValue
     body, end = _DECODER.raw_decode(shown)
     if end != len(shown):
         raise ValueError(f"{len(shown) - end} characters after the end of a body")
-    return _resolved(body, raws) if '{"$' in shown else body  # type: ignore[no-any-return]  # an object
+    return _resolved(body, raws) if '{"$' in shown else body
 
 
 def references(text: object) -> list[bytes]:

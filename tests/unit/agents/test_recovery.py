@@ -199,8 +199,20 @@ def test_a_request_that_grew_is_checked_where_it_grew():
             window.append(message)
         outgoing = order.outgoing(head, window.view)
         assert (*head, *window.view.messages) == outgoing.messages
-        assert order._groups == len(window.view) - 1
     assert 2 == seen["whole"]  # when it was made, and when it was first used
+
+
+def test_a_late_result_is_sent_in_the_place_of_its_stand_in():
+    window = ContextWindow(ContextEngine([], estimating_counter()))
+    order = Order("openai", estimating_counter())
+    for message in (user("Hi"), assistant("", ToolCall("c", "look")), user("?"), assistant("Hm.")):
+        window.append(message)
+        order.outgoing((), window.view)
+    late = tool("c", "here it is")
+    window.append(late)
+    sent = order.outgoing((), window.view).messages
+    assert tuple(window.view.messages) == sent
+    assert late is sent[2]
 
 
 def test_a_problem_in_what_was_checked_before_is_not_forgotten():

@@ -56,3 +56,19 @@ def test_the_newest_group_can_be_replaced():
 def test_an_index_outside_is_an_index_error(index):
     with pytest.raises(IndexError):
         View([group(0, 1), group(1, 1)])[index]
+
+
+@given(SIZES, SIZES, st.booleans())
+def test_a_view_extends_those_it_grew_from_and_no_other(start, more, push):
+    root = View(group(n, size) for n, size in enumerate(start))
+    views = [root]
+    for size in more:
+        newest = views[-1]
+        grow = newest.push if push or newest.last is None else newest.with_last
+        views.append(grow(group(len(newest), size)))
+    for place, earlier in enumerate(views):
+        assert all(later.extends(earlier) for later in views[place:])
+        assert (
+            list(views[-1])[: max(0, len(earlier) - 1)] == list(earlier)[: max(0, len(earlier) - 1)]
+        )
+    assert not View(views[-1]).extends(views[-1])

@@ -119,3 +119,9 @@ def test_the_place_of_a_payload_is_named():
     assert reference_path(text, blob_hash(raws[0])) == "body.parts[1].text"
     assert reference_path(text, bytes(32)) == "body"
     assert reference_path(b"{", bytes(32)) == "body"
+
+
+@pytest.mark.parametrize("text", [b'{"a":1} {}', b'{"a":', b""])
+def test_what_is_no_body_is_refused(text):
+    with pytest.raises(ValueError, match=r"char|after the end"):
+        decode_body(text, {})
