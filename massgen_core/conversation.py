@@ -165,9 +165,15 @@ class Conversation:
         """
         report = self._window.fit(self._limit)
         if self._stale or report.operations:
-            self._messages = [self._wire(message) for message in self._window.view.messages]
+            original = self._originals.get
+            self._messages = [
+                original(id(message)) or to_openai(message)
+                for message in self._window.view.messages
+            ]
             self._stale = False
-        return Fitted(self._messages.copy(), self._in_budget_units(report))
+        if self._limit != self._budget:
+            report = self._in_budget_units(report)
+        return Fitted(self._messages.copy(), report)
 
     def restore(self, handle: str) -> list[ChatMessage]:
         """The untouched messages behind a handle that a report or a marker names.
@@ -182,8 +188,6 @@ class Conversation:
         return to_openai(message) if original is None else original
 
     def _in_budget_units(self, report: FitReport) -> FitReport:
-        if self._limit == self._budget:
-            return report
         upper = self._calibration.upper
         return replace(
             report,

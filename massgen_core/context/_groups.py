@@ -49,9 +49,16 @@ class Group(NamedTuple):
         return self._replace(messages=messages, counts=counts, tokens=sum(counts), changed=True)
 
     def answer(self, message: Message, tokens: int) -> Group:
-        """The group with the results in `message`; each must answer an open call."""
+        """The group with the results in `message`.
+
+        Raises:
+            ValueError: There is none, or one answers no open call.
+        """
+        results = message.results
+        if not results:
+            raise ValueError("a message without a result answers nothing")
         unanswered = list(self.open)
-        for result in message.results:
+        for result in results:
             unanswered.remove(result.call_id)
         return Group(
             self.number,
@@ -84,20 +91,9 @@ def opened_by(message: Message, tokens: int, number: int) -> Group:
     calls: tuple[str, ...] = ()
     if message.role == "assistant":
         calls = tuple([part.id for part in message.parts if isinstance(part, ToolCall)])
-    return Group(number, (message,), (tokens,), tokens, calls, pinned=message.pinned)
-
-
-def answers(group: Group, message: Message) -> bool:
-    """Whether each result in `message` has an open call in the group."""
-    results = message.results
-    if len(results) == 1:
-        return results[0].call_id in group.open
-    unanswered = list(group.open)
-    for result in results:
-        if result.call_id not in unanswered:
-            return False
-        unanswered.remove(result.call_id)
-    return bool(results)
+    pinned = message.meta.get("pinned") is True
+    values = (number, (message,), (tokens,), tokens, calls, False, pinned)
+    return tuple.__new__(Group, values)  # half the time of `Group(…)`
 
 
 def handle_of(message_ids: Sequence[str]) -> str:

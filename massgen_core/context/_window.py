@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from massgen_core.context._engine import FitReport
-from massgen_core.context._groups import Group, answers, handle_of, opened_by
+from massgen_core.context._groups import Group, handle_of, opened_by
 from massgen_core.context._view import View
 from massgen_core.errors import HandleNotFound, InvalidMessages
 from massgen_core.messages import message_from_json, message_to_json
@@ -54,16 +54,24 @@ class ContextWindow:
             group = opened_by(message, size, len(history))
             history.append(group)
             self.view = self.view.push(group)
-        elif old is None or not answers(old, message):
+        elif old is None or not old.open:
             self._answer_late(message, size)
         else:
-            history[-1] = new = old.answer(message, size)
-            seen = self.view.last
-            if seen is old:
-                self.view = self.view.with_last(new)
-            elif seen is not None and seen.number == new.number:
-                self.view = self.view.with_last(seen.answer(message, size))
+            self._answer(old, message, size)
         return size
+
+    def _answer(self, newest: Group, message: Message, size: int) -> None:
+        """The result joins its call, in the history and in the view."""
+        try:
+            new = newest.answer(message, size)
+        except ValueError:
+            return self._answer_late(message, size)
+        self.history[-1] = new
+        seen = self.view.last
+        if seen is newest:
+            self.view = self.view.with_last(new)
+        elif seen is not None and seen.number == new.number:
+            self.view = self.view.with_last(seen.answer(message, size))
 
     def _close(self, newest: Group) -> None:
         """Calls of the newest group that have no result get a stand-in."""

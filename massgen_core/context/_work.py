@@ -83,7 +83,8 @@ class Work:
                 records.append(self._record(strategy, view, after, done))
                 view = after
             _check_progress(self.view, view, plan, goal)
-            _check_order(self.view, view)
+            if not all(isinstance(operation, Drop) for operation in plan.operations):
+                _check_order(self.view, view)  # of whole groups that leave, nothing is left over
         except _Refused as refusal:
             self.events.append(PlanRejected(strategy, refusal.invariant, refusal.reason))
             return
@@ -169,8 +170,11 @@ class Work:
         """What the operation did; None if it changed nothing."""
         numbers = frozenset(operation.groups)
         old = {group.number: group for group in before if group.number in numbers}
-        new = {group.number: group for group in after if group.number in numbers}
-        touched = [n for n in sorted(numbers) if old.get(n) is not new.get(n)]
+        new: dict[int, Group] = {}
+        touched = sorted(old)
+        if not isinstance(operation, Drop):
+            new = {group.number: group for group in after if group.number in numbers}
+            touched = [n for n in sorted(numbers) if old.get(n) is not new.get(n)]
         if not touched:
             return None
         history = self.ctx.history
