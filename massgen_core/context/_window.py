@@ -65,7 +65,8 @@ class ContextWindow:
         try:
             new = newest.answer(message, size)
         except ValueError:
-            return self._answer_late(message, size)
+            self._answer_late(message, size)
+            return
         self.history[-1] = new
         seen = self.view.last
         if seen is newest:
