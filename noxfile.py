@@ -119,15 +119,16 @@ def template(session: nox.Session) -> None:
     install_workspace(session, groups=("lint", "test", "types"))
     with tempfile.TemporaryDirectory(prefix="massgen-template-") as folder:
         for kind in TEMPLATES:
-            session.run("mgc", "plugins", "new", kind, "brand_new", "--into", folder)
-            project = Path(folder, "massgen-brand-new")
+            name = f"brand_new_{kind}"
+            session.run("mgc", "plugins", "new", kind, name, "--into", folder)
+            project = Path(folder, f"massgen-brand-new-{kind}")
             install(session, "-e", str(project))
             with session.chdir(project):
                 session.run("ruff", "check")
                 session.run("ruff", "format", "--check")
                 session.run("mypy")
                 session.run("pytest")
-            session.run("mgc", "plugins", "check", "brand_new")
+            session.run("mgc", "plugins", "check", name)
 
 
 @nox.session

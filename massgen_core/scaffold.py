@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
-KINDS: Final = ("strategy",)
+KINDS: Final = ("strategy", "embedder")
 """Kinds of plugins there is a template of."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -47,7 +47,7 @@ def write_plugin(kind: str, name: str, into: Path) -> tuple[Path, ...]:
             f"{str(target)!r} is there already; nothing was written",
             hint="Remove it, take another name, or write elsewhere with --into DIR.",
         )
-    words = _words(name, dist)
+    words = _words(kind, name, dist)
     try:
         return tuple(_write(files("massgen_core") / "_templates" / kind, target, words))
     except OSError as exc:
@@ -62,13 +62,13 @@ def dist_of(name: str) -> str:
     return f"massgen-{name.replace('_', '-')}"
 
 
-def _words(name: str, dist: str) -> dict[str, str]:
+def _words(kind: str, name: str, dist: str) -> dict[str, str]:
     major, minor = importlib.metadata.version("massgen-core").split(".")[:2]
     return {
         "name": name,
         "dist": dist,
         "package": dist.replace("-", "_"),
-        "cls": "".join(word.capitalize() for word in name.split("_")) + "Strategy",
+        "cls": "".join(word.capitalize() for word in [*name.split("_"), kind]),
         "bounds": f">={major}.{minor},<{major}.{int(minor) + 1}",
     }
 

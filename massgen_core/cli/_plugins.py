@@ -176,7 +176,7 @@ def _tried(host: "PluginHost", item: "Provided") -> tuple[str, str]:
         return "", f"{item.name} needs settings: {exc.message}"
     except MassgenError as exc:
         return exc.message, exc.hint
-    close = getattr(made, "aclose", None)
+    close = getattr(made, "aclose", None) or getattr(made, "close", None)
     if close is not None:
         asyncio.run(close())
     return "", ""
@@ -185,7 +185,7 @@ def _tried(host: "PluginHost", item: "Provided") -> tuple[str, str]:
 @command(app, "new")
 def new(
     cli: Cli,
-    kind: Annotated[str, typer.Argument(help="What it provides: strategy.")],
+    kind: Annotated[str, typer.Argument(help="What it provides: strategy, embedder.")],
     name: Annotated[str, typer.Argument(help="Its registered name, e.g. keep_questions.")],
     into: Annotated[
         Path, typer.Option(help="Folder that gets the distribution's folder.", show_default=".")

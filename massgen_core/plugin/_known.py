@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "local"): "massgen-local",
+    ("embedder", "minilm"): "massgen-embed-minilm",
+    ("embedder", "openai_embeddings"): "massgen-embed-openai",
     ("strategy", "digest"): "massgen-digest",
     ("strategy", "priority"): "massgen-priority",
     ("strategy", "relevance"): "massgen-relevance",

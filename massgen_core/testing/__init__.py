@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from massgen_core.testing._backend_suite import BackendSuite
     from massgen_core.testing._check import CheckResult, check_plugin
-    from massgen_core.testing._installed import installed_strategy
+    from massgen_core.testing._embedder_suite import EmbedderSuite
+    from massgen_core.testing._installed import installed_embedder, installed_strategy
     from massgen_core.testing._packaging import PackagingSuite
     from massgen_core.testing._scripted import Answer, ScriptedBackend
     from massgen_core.testing._strategy_suite import StrategySuite
@@ -30,12 +31,14 @@ __all__ = [
     "Answer",
     "BackendSuite",
     "CheckResult",
+    "EmbedderSuite",
     "PackagingSuite",
     "ScriptedBackend",
     "StrategySuite",
     "Suite",
     "check_capabilities",
     "check_plugin",
+    "installed_embedder",
     "installed_strategy",
     "requires",
 ]
@@ -44,12 +47,14 @@ _HOME_OF: Final = {
     "Answer": "_scripted",
     "BackendSuite": "_backend_suite",
     "CheckResult": "_check",
+    "EmbedderSuite": "_embedder_suite",
     "PackagingSuite": "_packaging",
     "ScriptedBackend": "_scripted",
     "StrategySuite": "_strategy_suite",
     "Suite": "_suite",
     "check_capabilities": "_suite",
     "check_plugin": "_check",
+    "installed_embedder": "_installed",
     "installed_strategy": "_installed",
     "requires": "_suite",
 }

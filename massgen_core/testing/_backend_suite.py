@@ -27,6 +27,7 @@ from massgen_core.messages import (
     tool,
     user,
 )
+from massgen_core.testing._sockets import open_sockets
 from massgen_core.testing._suite import Suite, check_capabilities, requires
 
 if TYPE_CHECKING:
@@ -325,11 +326,4 @@ def _resources() -> tuple[int, int, int]:
     if not sys.platform.startswith("linux"):
         return threading.active_count(), 0, 0
     threads = len(list(Path("/proc/self/task").iterdir()))
-    return threading.active_count(), threads, sum(map(_is_socket, Path("/proc/self/fd").iterdir()))
-
-
-def _is_socket(descriptor: Path) -> bool:
-    try:
-        return str(descriptor.readlink()).startswith("socket:")
-    except OSError:
-        return False  # the listing's own descriptor, closed by now
+    return threading.active_count(), threads, open_sockets()

@@ -17,7 +17,10 @@ from massgen_core.errors import InvalidArgument, MassgenError
 if TYPE_CHECKING:
     from massgen_core.plugin import Provided
 
-SUITES: Final = {"strategy": ("StrategySuite", "PackagingSuite")}
+SUITES: Final = {
+    "strategy": ("StrategySuite", "PackagingSuite"),
+    "embedder": ("EmbedderSuite", "PackagingSuite"),
+}
 """Kinds that can be checked by registered name, with the suites that are run."""
 
 NAME: Final = "_MASSGEN_CHECKED_NAME"

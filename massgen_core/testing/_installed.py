@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from massgen_core.context import TruncationStrategy
+    from massgen_core.memory import Embedder
     from massgen_core.messages import JSONValue
     from massgen_core.plugin import Kind, Provides
 
@@ -35,6 +36,20 @@ def installed_strategy(
         'sliding_window'
     """
     return _host().create("strategy", name, settings, _context())
+
+
+def installed_embedder(name: str, settings: Mapping[str, JSONValue] | None = None) -> Embedder:
+    """A new embedder, made by the plugin that is installed under `name`.
+
+    Args:
+        name: Its registered name.
+        settings: Keys of its section of the settings; defaults if omitted.
+
+    Raises:
+        PluginError: It is not installed, or cannot be used.
+        SettingsError: The settings are not those of the plugin.
+    """
+    return _host().create("embedder", name, settings, _context())
 
 
 def installed_provides(kind: Kind, name: str) -> Provides:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,25 +16,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from test_plugin_distributions import Environment
 
-from massgen_core.scaffold import write_plugin
+from massgen_core.scaffold import KINDS, write_plugin
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorials" / "first-strategy.md"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def projects(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scaffold")
-    write_plugin("strategy", "keep_questions", folder)
-    return folder / "massgen-keep-questions"
+    return {kind: write_plugin(kind, f"new_{kind}", folder)[0].parent for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
-def environment(project):
-    made = Environment(project.parent / "venv")
+def environment(projects, tmp_path_factory):
+    made = Environment(tmp_path_factory.mktemp("environment") / "venv")
     if importlib.util.find_spec("hatchling") is None:
         made.install("hatchling")
-    made.install("--no-deps", "--no-build-isolation", project)
+    made.install("--no-deps", "--no-build-isolation", *projects.values())
     return made
 
 
@@ -43,17 +44,42 @@ def run(*command, cwd):
     return done.stdout
 
 
-def test_it_is_installed_registered_and_passes_its_own_tests(environment, project):
-    assert "active" == environment.reports()["massgen-keep-questions"]["state"]
-    quick = "-k", "TestPackaging or setting"  # the suite of strategies is run below
+def test_there_is_a_template_of_each_kind():
+    folders = files("massgen_core") / "_templates"
+    assert sorted(KINDS) == sorted(folder.name for folder in folders.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_installed_registered_and_passes_its_own_tests(environment, projects, kind):
+    assert "active" == environment.reports()[f"massgen-new-{kind}"]["state"]
+    quick = ("-k", "not TestStrategy") if kind == "strategy" else ()  # its suite is run below
     words = "-m", "pytest", "-q", "-p", "no:cacheprovider", *quick
-    assert "passed" in run(environment.python, *words, cwd=project)
+    assert "passed" in run(environment.python, *words, cwd=projects[kind])
 
 
-def test_it_is_clean_by_its_own_rules_of_style(project):
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_clean_by_its_own_rules_of_style(projects, kind):
     pytest.importorskip("ruff")
-    run(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=project)
-    run(sys.executable, "-m", "ruff", "format", "--check", "--no-cache", cwd=project)
+    run(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=projects[kind])
+    run(sys.executable, "-m", "ruff", "format", "--check", "--no-cache", cwd=projects[kind])
+
+
+def test_an_embedder_can_be_checked_by_its_name(environment, tmp_path):
+    said = run(
+        environment.python,
+        "-m",
+        "massgen_core",
+        "plugins",
+        "check",
+        "new_embedder",
+        "--json",
+        cwd=tmp_path,
+    )
+    results = json.loads(said)["data"]["results"]
+    assert {"EmbedderSuite", "PackagingSuite"} == {one["suite"] for one in results}
+    assert ["test_what_means_the_same_is_close"] == [
+        one["test"] for one in results if one["outcome"] == "skipped"
+    ]
 
 
 @pytest.mark.skipif(not TUTORIAL.is_file(), reason="needs the source tree")
