@@ -64,6 +64,7 @@ OVERFLOW: Final[Sequence[Sign]] = (
     Sign(r"expected maxlength:", "Bedrock"),
     Sign(r"too many input tokens|input tokens exceeded", "Bedrock"),
     Sign(r"input tokens exceed the configured limit", "OpenAI"),
+    Sign(r"maximum input length is \d+ tokens|max \d+ tokens per request", "OpenAI embeddings"),
     Sign(r"maximum context length", "OpenAI, Azure, vLLM, OpenRouter, DeepSeek"),
     Sign(r"maximum context limit", "Perplexity"),
     # Ids, names and descriptions have limits too, of at most four digits.
@@ -75,6 +76,7 @@ OVERFLOW: Final[Sequence[Sign]] = (
     Sign(r"maximum allowed input length", "OpenRouter"),
     Sign(r"prompt token count of \d+ exceeds", "GitHub Copilot"),
     Sign(r"exceeds? the available context size", "llama.cpp"),
+    Sign(r"input \(\d+ tokens\) is too large to process", "llama.cpp embeddings"),
     Sign(r"greater than the context length", "LM Studio"),
     Sign(r"context window exceeds limit", "MiniMax"),
     Sign(r"exceeded model token limit", "Moonshot"),
@@ -156,6 +158,9 @@ LIMITS: Final = (
     rf"model with {_N} maximum context",
     rf"(?:limit of|limit is|limit:) {_N}(?!\d| (?:bytes|characters))",
     rf"must be <=? ?{_N}",
+    rf"maximum input length is {_N} tokens",
+    rf"max {_N} tokens per request",
+    rf"current batch size: {_N}",
 )
 """Where the window is named, most certain first. Lengths in characters or bytes are not here."""
 USED: Final = (
