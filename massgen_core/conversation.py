@@ -194,6 +194,7 @@ class Conversation:
             limit=self._budget,
             tokens_before=upper(report.tokens_before),
             tokens_after=upper(report.tokens_after),
+            cache_cost=upper(report.cache_cost) if report.operations else 0,
         )
 
 

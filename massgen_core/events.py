@@ -55,6 +55,8 @@ class ContextFitted:
         tokens_after: The same after.
         limit: Tokens the view may have.
         operations: What was done, in order.
+        cache_cost: Tokens of the view after that follow its first change: what the next request
+            cannot read from the provider's prompt cache.
     """
 
     kind: ClassVar[str] = "context.fitted"
@@ -62,6 +64,41 @@ class ContextFitted:
     tokens_after: int
     limit: int
     operations: tuple[Operation, ...]
+    cache_cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextMeasured:
+    """What the window is used for at the end of a turn, in tokens.
+
+    The parts are counted by our tokenizer; `window` and `reserve` are the provider's tokens. What
+    is left between them is kept free against miscounts.
+
+    Attributes:
+        window: Prompt and answer together; 0 if it is not known.
+        system: The instructions, and system messages.
+        tools: What describes the tools to the model.
+        memory: What was brought back on request: results of the recall tool.
+        summary: Texts that stand for others.
+        messages: All else that was said.
+        free: What messages may still take before the next fit must make room.
+        reserve: Kept for the answer.
+    """
+
+    kind: ClassVar[str] = "context.measured"
+    window: int
+    system: int
+    tools: int
+    memory: int
+    summary: int
+    messages: int
+    free: int
+    reserve: int
+
+    @property
+    def used(self) -> int:
+        """All that the next request has already."""
+        return self.system + self.tools + self.memory + self.summary + self.messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +329,12 @@ class PluginFailed:
 
 
 ContextEvent: TypeAlias = (
-    ContextFitted | PlanRejected | StrategyFailed | OverflowReported | HistoryRepaired
+    ContextFitted
+    | ContextMeasured
+    | PlanRejected
+    | StrategyFailed
+    | OverflowReported
+    | HistoryRepaired
 )
 MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined
 BackendEvent: TypeAlias = (

@@ -143,7 +143,8 @@ class Asking:
             async for event in events:
                 yield event
         self._cut = self._continued < RETRIES and answer.cut_by_window(request.max_output)
-        said = await self._conversation.answer(answer, self._counted, cut=self._cut)
+        beside = self._budget.beside(self._conversation)
+        said = await self._conversation.answer(answer, self._counted, beside, cut=self._cut)
         if answer.finished is not None:
             yield answer.finished
         yield said
@@ -163,7 +164,9 @@ class Asking:
                 yield happened
             if report.operations:
                 before, after = report.tokens_before, report.tokens_after
-                yield ContextFitted(before, after, report.limit, report.operations)
+                yield ContextFitted(
+                    before, after, report.limit, report.operations, report.cache_cost
+                )
             view = conversation.window.view
             self._outgoing = conversation.order.outgoing(self._head, view, tail)
             if self._outgoing.more <= 0 or view.tokens + self._outgoing.more + extra <= self._limit:

@@ -40,7 +40,8 @@ class Conversation:
     Whatever changes it is on disk before it is in memory. What it journals besides messages:
 
     - ``fit``: `fit_to_json`, the agent and the tokenizer; before the request that needs it is sent.
-    - ``usage``: ``counted`` and what the provider reported for it; or its refusal as too long.
+    - ``usage``: ``counted``, what of it was ``beside`` the view, and what the provider reported
+      for it; or its refusal as too long.
     - ``tool_state``: ``started``, before a tool runs.
     - ``note``: ``repaired``, what was put in order before a request was sent; or ``partial``, the
       text of an answer that broke off. That joins the conversation if the user goes on from it,
@@ -146,17 +147,23 @@ class Conversation:
         entry = NewEntry.message(message, tokens, counter.name)
         return await whole(self._say(message, tokens, (entry, *also)))
 
-    async def answer(self, answer: Answer, counted: int, *, cut: bool = False) -> MessageAppended:
+    async def answer(
+        self, answer: Answer, counted: int, beside: Mapping[str, int], *, cut: bool = False
+    ) -> MessageAppended:
         """Adds a complete answer and what the request for it, of `counted` tokens, used.
 
-        If it is `cut`, the next answer goes on from it.
+        Args:
+            answer: What came.
+            counted: Our count of the request.
+            beside: What the window held beside the view, by use.
+            cut: Whether the next answer goes on from it.
         """
         message = answer.message(self._source.agent, cut=cut)
         usage = answer.usage
         if usage is None:
             return await self.say(message)
         size = self.window.engine.counter.count(message).tokens
-        body = self._source.signed(usage_body(usage, counted, size))
+        body = self._source.signed({**usage_body(usage, counted, size), "beside": dict(beside)})
         said = await self.say(message, NewEntry("usage", body))
         self._learn(body)
         return said

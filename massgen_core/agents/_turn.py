@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from massgen_core.agents._recall import NAME as RECALL
 from massgen_core.agents._recall import ROOM_SHARE as RECALL_SHARE
 from massgen_core.agents._tools import Tool
 from massgen_core.backends import Backend, Request
+from massgen_core.context import segments_of
 from massgen_core.errors import ContextOverflowError, TooManySteps
-from massgen_core.events import ToolFinished, ToolStarted, TurnFinished, Usage
+from massgen_core.events import ContextMeasured, ToolFinished, ToolStarted, TurnFinished, Usage
 from massgen_core.messages import Message, Text, ToolResult
 
 if TYPE_CHECKING:
@@ -62,6 +63,36 @@ class Budget:
         room = self._room(conversation)
         recall = self._for_recall(conversation, room)
         return 0 < recall <= room - conversation.window.view.tokens
+
+    def measured(self, conversation: Conversation) -> ContextMeasured:
+        """What the window is used for; see `ContextMeasured`."""
+        view = conversation.window.view
+        parts = segments_of(view, recall=RECALL)
+        beside = self.beside(conversation)
+        return ContextMeasured(
+            window=beside["window"],
+            system=beside["instructions"] + parts.system,
+            tools=beside["tools"],
+            memory=parts.memory,
+            summary=parts.summary,
+            messages=parts.messages,
+            free=max(0, beside["room"] - view.tokens),
+            reserve=beside["reserve"],
+        )
+
+    def beside(self, conversation: Conversation) -> dict[str, int]:
+        """What the window holds beside the view, for the journal; `room` is what is left for it."""
+        room = recall = 0
+        with suppress(ContextOverflowError):
+            room = self.room(conversation)
+            recall = self.recall if self.offers_recall(conversation) else 0
+        return {
+            "window": self._window(conversation),
+            "instructions": self.instructions,
+            "tools": self.tools + recall,
+            "reserve": self.answer(conversation),
+            "room": room,
+        }
 
     def answer(self, conversation: Conversation) -> int:
         """Tokens the answer may have."""
@@ -150,6 +181,8 @@ class Turn:
                     if isinstance(event, Usage):
                         used.append(event)
                     yield event
+        if steps:
+            yield self.budget.measured(self.conversation)
         yield TurnFinished(self.conversation.answer_text, steps, total(used))
 
     async def _step(self) -> AsyncGenerator[Event, None]:

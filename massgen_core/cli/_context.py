@@ -1,7 +1,8 @@
 """``mgc context``: fitting a transcript, and what fits did to a session."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from massgen_core.cli._command import command
-from massgen_core.cli._events import short
+from massgen_core.cli._events import cache_words, gauge, short
 from massgen_core.cli._input import read_messages, whole_number
 from massgen_core.cli._options import DatabasePath, SessionArgument
 from massgen_core.cli._reply import Reply, dumps, to_json
@@ -20,9 +21,9 @@ from massgen_core.cli._table import table_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from massgen_core.cli._history import Fate
     from massgen_core.context import FitReport
     from massgen_core.conversation import Fitted
+    from massgen_core.events import ContextMeasured
     from massgen_core.messages import Message
 
 app = typer.Typer(help="Fit a transcript; see what a session's fits did.", no_args_is_help=True)
@@ -100,6 +101,7 @@ def _summary(report: "FitReport") -> "RenderableType":
     head = f"{report.tokens_before:,} → {report.tokens_after:,} tokens of {report.limit:,}"
     if not report.operations:
         return f"{head}: it fits as it is"
+    head += cache_words(report.cache_cost)
     rows = [
         (
             operation.kind,
@@ -123,11 +125,11 @@ def explain(
 
     A group is a user message, a system message, or an answer with the results of its tool calls.
     """
-    from massgen_core.cli._history import fates, overhead, until_turn
+    from massgen_core.cli._history import fates, measured, until_turn
 
     journal = with_store(cli, cli.app(path), lambda store: store.read(session))
     entries = until_turn(journal, turn)
-    found = fates(entries)
+    found, now = fates(entries), measured(entries)
     rows = [
         (
             fate.number,
@@ -144,19 +146,43 @@ def explain(
     ]
     seen = sum(fate.tokens_in_view for fate in found)
     cli.note(f"{seen:,} of {sum(fate.tokens for fate in found):,} tokens are in view")
-    cli.note(_gauge(found, overhead(entries)))
+    cli.note(gauge(now))
     headers = ("group", "role", "tokens", "in view", "fate", "strategy", "reason", "handle", "text")
-    return Reply(found, table_of(headers, rows))
+    return Reply({"usage": now, "groups": found}, table_of(headers, rows))
 
 
-def _gauge(found: "Sequence[Fate]", beside: int | None) -> str:
-    """What the window is used for, in tokens."""
-    parts = [] if beside is None else [f"instructions and tools {beside:,}"]
-    for segment in ("system", "summary", "messages"):
-        tokens = sum(fate.tokens_in_view for fate in found if fate.segment == segment)
-        if tokens:
-            parts.append(f"{segment} {tokens:,}")
-    return "used by: " + (" · ".join(parts) or "nothing")
+@command(app, "show")
+def show(cli: Cli, session: SessionArgument, turn: Turn = None, path: DatabasePath = None) -> Reply:
+    """What the window is used for: instructions, tools, memory, summaries, messages, free room."""
+    from massgen_core.cli._history import fates, measured, until_turn
+
+    journal = with_store(cli, cli.app(path), lambda store: store.read(session))
+    entries = until_turn(journal, turn)
+    now = measured(entries)
+    fits = sum(entry.kind == "fit" for entry in entries)
+    became = Counter(fate.fate for fate in fates(entries))
+    groups = ", ".join(f"{number:,} {word}" for word, number in became.most_common())
+    cli.note(f"fits so far: {fits:,}; groups of messages: {groups or 'none'}")
+    return Reply({"usage": now, "fits": fits, "groups": became}, table_of(_USE, _use(now)))
+
+
+_USE = ("used for", "tokens", "of the window")
+
+
+def _use(now: "ContextMeasured") -> list[tuple[str, int, str]]:
+    parts = {
+        "system": now.system,
+        "tools": now.tools,
+        "memory": now.memory,
+        "summary": now.summary,
+        "messages": now.messages,
+    }
+    if now.window:
+        parts |= {"free": now.free, "kept for the answer": now.reserve, "window": now.window}
+    return [
+        (name, tokens, f"{tokens / now.window:.1%}" if now.window else "")
+        for name, tokens in parts.items()
+    ]
 
 
 _DIFF = ("group", "role", "what", "tokens", "strategy", "reason", "handle", "before", "after")
@@ -173,7 +199,7 @@ def diff(cli: Cli, session: SessionArgument, turn: Turn = None, path: DatabasePa
         cli.note("nothing was fitted: the model sees all that was said")
         return Reply(None)
     sizes = f"{found.tokens_before:,} → {found.tokens_after:,} tokens of {found.limit:,}"
-    cli.note(f"fit {found.fit}: {sizes}")
+    cli.note(f"fit {found.fit}: {sizes}{cache_words(found.cache_cost)}")
     rows = [
         (
             change.number,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from massgen_core.events import (
     ContextFitted,
+    ContextMeasured,
     Finished,
     HistoryRepaired,
     JournalQuarantined,
@@ -55,6 +56,7 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
     match event:
         case (
             ContextFitted()
+            | ContextMeasured()
             | PlanRejected()
             | StrategyFailed()
             | OverflowReported()
@@ -86,6 +88,30 @@ def operation_line(operation: Operation, restore: str = HANDLE) -> str:
     )
 
 
+def cache_words(tokens: int) -> str:
+    """What a fit costs the provider's prompt cache."""
+    return f"; {tokens:,} of them not in the prompt cache" if tokens else ""
+
+
+def gauge(measured: ContextMeasured) -> str:
+    """What the window is used for, on one line; a part that takes nothing is left out."""
+    parts = {
+        "system": measured.system,
+        "tools": measured.tools,
+        "memory": measured.memory,
+        "summary": measured.summary,
+        "messages": measured.messages,
+    }
+    used = " + ".join(f"{name} {tokens:,}" for name, tokens in parts.items() if tokens)
+    line = f"context: {measured.used:,} tokens used ({used or 'nothing'})"
+    if not measured.window:
+        return line
+    return (
+        f"{line}, {measured.free:,} free, {measured.reserve:,} kept for the answer; "
+        f"window {measured.window:,}"
+    )
+
+
 def short(text: str) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text[: 4 * _SHORT].split())
@@ -97,9 +123,11 @@ def _context(event: ContextEvent, restore: str) -> list[str]:
         case ContextFitted():
             head = (
                 f"fitted the context: {event.tokens_before:,} → {event.tokens_after:,} tokens "
-                f"of {event.limit:,}"
+                f"of {event.limit:,}{cache_words(event.cache_cost)}"
             )
             return [head, *[operation_line(one, restore) for one in event.operations]]
+        case ContextMeasured():
+            return [gauge(event)]
         case PlanRejected():
             broken = f"it breaks invariant {event.invariant}: {event.reason}"
             return [f"rejected a plan of {event.strategy}: {broken}"]

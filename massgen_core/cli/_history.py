@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from massgen_core.context import ContextEngine, ContextWindow, view_from_json
+from massgen_core.context import ContextEngine, ContextWindow, segments_of, view_from_json
 from massgen_core.errors import InvalidArgument
-from massgen_core.events import Operation
+from massgen_core.events import ContextMeasured, Operation
 from massgen_core.tokens import estimating_counter
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class FitDiff:
         limit: Tokens the view was allowed.
         tokens_before: Tokens of the view before.
         tokens_after: The same after.
+        cache_cost: Tokens after the first change: what the next request could not read from the
+            provider's prompt cache.
         changes: The groups that changed, in order.
     """
 
@@ -103,6 +105,7 @@ class FitDiff:
     limit: int
     tokens_before: int
     tokens_after: int
+    cache_cost: int
     changes: tuple[Change, ...]
 
 
@@ -189,27 +192,34 @@ def last_fit(entries: Sequence[Entry]) -> FitDiff | None:
         if _messages(before.get(number)) != _messages(after.get(number))
     ]
     body: Any = entry.body
-    sizes = body["limit"], body["tokens_before"], body["tokens_after"]
+    sizes = body["limit"], body["tokens_before"], body["tokens_after"], body.get("cache_cost", 0)
     return FitDiff(len(fits), *sizes, tuple(changes))
 
 
-def overhead(entries: Iterable[Entry]) -> int | None:
-    """Tokens that the last request had beside its messages: instructions, tools; None if unknown.
+def measured(entries: Iterable[Entry]) -> ContextMeasured:
+    """What the window is used for.
 
-    The journal does not hold them; it holds what the request was counted as.
+    What is beside the view is that of the last request that was answered, as the journal has it; 0
+    if none was.
     """
-    window = ContextWindow(ContextEngine((), estimating_counter()))
-    asked, found = 0, None
+    entries = list(entries)
+    view = window_of(entries).view
+    parts = segments_of(view)
+    beside: Mapping[str, int] = {}
     for entry in entries:
-        if entry.kind == "message":
-            asked = window.view.tokens
-            window.append(entry.message, entry.tokens)
-        elif entry.kind == "fit":
-            window.view = view_from_json(window.history, entry.body)
-        elif entry.kind == "usage" and not entry.body.get("refused"):
-            counted = entry.body.get("counted")
-            found = max(0, counted - asked) if isinstance(counted, int) else found
-    return found
+        if entry.kind == "usage":
+            body: Any = entry.body
+            beside = body.get("beside", beside)
+    return ContextMeasured(
+        window=beside.get("window", 0),
+        system=beside.get("instructions", 0) + parts.system,
+        tools=beside.get("tools", 0),
+        memory=parts.memory,
+        summary=parts.summary,
+        messages=parts.messages,
+        free=max(0, beside.get("room", 0) - view.tokens),
+        reserve=beside.get("reserve", 0),
+    )
 
 
 def _change(before: Group | None, after: Group | None, by: Mapping[str, Operation]) -> Change:

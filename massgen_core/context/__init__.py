@@ -25,6 +25,7 @@ from massgen_core.context._plan import (
     Restore,
     TruncationStrategy,
 )
+from massgen_core.context._segments import Segments, segments_of
 from massgen_core.context._view import View
 from massgen_core.context._window import ContextWindow, fit_to_json, view_from_json
 
@@ -47,6 +48,7 @@ __all__ = [
     "Produced",
     "Replace",
     "Restore",
+    "Segments",
     "TruncationStrategy",
     "View",
     "clip_newest",
@@ -55,6 +57,7 @@ __all__ = [
     "invalid_budget",
     "page_end",
     "quoted",
+    "segments_of",
     "terms_of",
     "view_from_json",
 ]

@@ -34,6 +34,8 @@ class FitReport:
         limit: Tokens the view may have.
         operations: What was done, in order; empty if the view was left as it was.
         events: Plans that were rejected and strategies that failed, in order.
+        cache_cost: Tokens of the view after that follow its first change: what the next request
+            cannot read from the provider's prompt cache. 0 if the view was left as it was.
     """
 
     tokens_before: int
@@ -41,6 +43,7 @@ class FitReport:
     limit: int
     operations: tuple[Operation, ...] = ()
     events: tuple[PlanRejected | StrategyFailed, ...] = ()
+    cache_cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,12 @@ class ContextEngine:
         if work.view.tokens > limit:
             work.fall_to_floor(limit)
         report = FitReport(
-            view.tokens, work.view.tokens, limit, tuple(work.operations), tuple(work.events)
+            view.tokens,
+            work.view.tokens,
+            limit,
+            tuple(work.operations),
+            tuple(work.events),
+            work.view.tokens_since_change(view) if work.operations else 0,
         )
         return Fit(work.view, report)
 

@@ -85,6 +85,18 @@ class View:
         """
         return self._closed is earlier._closed and self._size >= earlier._size
 
+    def tokens_since_change(self, before: View) -> int:
+        """Tokens from the first group on that `before` does not have in its place; O(n).
+
+        That is what a provider cannot read from its prompt cache after `before` was sent.
+        """
+        same = 0
+        for new, old in zip(self, before, strict=False):
+            if new is not old:
+                break
+            same += 1
+        return self.tokens - self.tokens_before(same)
+
     def push(self, group: Group) -> View:
         """The view with one more group at its end; O(1). Its number must be the highest."""
         groups, sums, size, last = self._closed, self._sums, self._size, self._last

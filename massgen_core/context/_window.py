@@ -188,6 +188,7 @@ def fit_to_json(view: View, report: FitReport) -> dict[str, JSONValue]:
         "limit": report.limit,
         "tokens_before": report.tokens_before,
         "tokens_after": report.tokens_after,
+        "cache_cost": report.cache_cost,
         "operations": [_plain(operation) for operation in report.operations],
         "events": [{"kind": event.kind, **asdict(event)} for event in report.events],
         "view": {"kept": ranges, "changed": changed},

@@ -51,6 +51,7 @@ def test_a_turn_tells_what_happens_and_ends_with_the_answer(talk):
         "backend.usage",
         "backend.finished",
         "agent.message_appended",
+        "context.measured",
         "agent.turn_finished",
     ] == kinds
     assert TurnFinished("Good morning.", 1, Usage(12, 3)) == events[-1]

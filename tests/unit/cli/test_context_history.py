@@ -1,8 +1,6 @@
-"""`mgc context explain --turn`, its gauge, and `mgc context diff`."""
+"""`mgc context explain --turn`, the gauge, `mgc context show` and `diff`."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
@@ -18,7 +16,7 @@ def fitted(mgc, scripted):
 
 
 def explained(mgc, *words):
-    return mgc("context", "explain", "s", *words, "--json").envelope["data"]
+    return mgc("context", "explain", "s", *words, "--json").envelope["data"]["groups"]
 
 
 def test_a_turn_is_explained_as_it_was_at_its_end(mgc, fitted):
@@ -41,22 +39,55 @@ def test_a_turn_that_is_not_there_is_refused(mgc, word, turn):
 
 @pytest.mark.usefixtures("fitted")
 def test_the_gauge_says_what_the_window_is_used_for(mgc):
-    groups = explained(mgc)
-    seen = sum(group["tokens_in_view"] for group in groups)
+    data = mgc("context", "explain", "s", "--json").envelope["data"]
+    usage, groups = data["usage"], data["groups"]
 
     assert {"messages"} == {group["segment"] for group in groups}
+    assert sum(group["tokens_in_view"] for group in groups) == usage["messages"]
+    assert (700, 175) == (usage["window"], usage["reserve"])
+    assert usage["messages"] + usage["free"] + usage["reserve"] <= usage["window"]
     err = mgc("context", "explain", "s").err
-    assert f"messages {seen:,}" in err
-    assert "used by: " in err
+    assert f"messages {usage['messages']:,}), {usage['free']:,} free, 175 kept" in err
 
 
 @pytest.mark.usefixtures("scripted")
-def test_the_gauge_knows_what_requests_had_beside_their_messages(mgc):
-    mgc("run", "hello", "--session", "s", "-q", "-c", "agent.instructions=Be brief and kind.")
+def test_the_gauge_tells_tools_from_instructions(mgc, folder):
+    (folder / "shed.py").write_text("def rake(width: int) -> str:\n    'Rakes.'\n    return 'ok'\n")
+    said = ("-q", "-c", "agent.instructions=Be brief and kind.")
+    mgc("run", "hello", "--session", "bare", *said)
+    mgc("run", "hello", "--session", "tools", *said, "--tool", "shed:rake")
 
-    [size] = re.findall(r"instructions and tools (\d+)", mgc("context", "explain", "s").err)
+    bare, tools = (
+        mgc("context", "show", name, "--json").envelope["data"]["usage"]
+        for name in ("bare", "tools")
+    )
 
-    assert 5 < int(size) < 20
+    assert 5 < bare["system"] == tools["system"] < 20
+    assert 0 == bare["tools"] < tools["tools"]
+    assert bare["free"] - tools["free"] == tools["tools"]
+
+
+@pytest.mark.usefixtures("fitted")
+def test_a_turn_ends_with_the_gauge_that_show_tells_afterwards(mgc):
+    settings = ("-c", "backend.window=700", "-c", "strategy.name=sliding_window")
+    told = mgc("run", "And then?", "--session", "s", *settings, "--json").envelope["events"][-2]
+    now = mgc("context", "show", "s", "--json").envelope["data"]["usage"]
+
+    assert "context.measured" == told["kind"]
+    now["free"] = told["free"]  # what the answer taught about sizes is not in its request's entry
+    assert now == told
+    assert f"context: {now['messages']:,} tokens used" in mgc("context", "explain", "s").err
+
+
+@pytest.mark.usefixtures("fitted")
+def test_show_is_a_table_for_people(mgc):
+    done = mgc("context", "show", "s")
+
+    assert ["used for", "system", "tools", "memory", "summary", "messages", "free"] == [
+        line.split("  ")[0] for line in done.out.splitlines()
+    ][:7]
+    assert "100.0%" in done.out
+    assert "fits so far: " in done.err
 
 
 def test_the_diff_is_that_of_the_last_fit(mgc, fitted):
@@ -66,6 +97,7 @@ def test_the_diff_is_that_of_the_last_fit(mgc, fitted):
 
     assert len(fits) == data["fit"] >= 1
     assert fits[-1]["body"]["tokens_before"] == data["tokens_before"]
+    assert 0 < data["cache_cost"] < data["tokens_after"], "the task is before the first change"
     lost = sum(change["tokens_before"] - change["tokens_after"] for change in data["changes"])
     assert data["tokens_before"] - data["tokens_after"] == lost > 0
     for change in data["changes"]:

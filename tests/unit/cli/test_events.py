@@ -10,6 +10,7 @@ from massgen_core import events
 from massgen_core.cli._events import lines
 from massgen_core.events import (
     ContextFitted,
+    ContextMeasured,
     Finished,
     HistoryRepaired,
     JournalQuarantined,
@@ -37,6 +38,18 @@ TOLD = {
     ContextFitted(9000, 5000, 8000, (DROP,)): [
         "fitted the context: 9,000 → 5,000 tokens of 8,000",
         "  drop 2 messages, 1,200 → 0 tokens (sliding_window: oldest first); restore: give h1",
+    ],
+    ContextFitted(9000, 5000, 8000, (), 4800): [
+        "fitted the context: 9,000 → 5,000 tokens of 8,000; 4,800 of them not in the prompt cache",
+    ],
+    ContextMeasured(8192, 40, 210, 0, 0, 1984, 3700, 2048): [
+        (
+            "context: 2,234 tokens used (system 40 + tools 210 + messages 1,984), "
+            "3,700 free, 2,048 kept for the answer; window 8,192"
+        )
+    ],
+    ContextMeasured(0, 0, 0, 30, 500, 0, 0, 0): [
+        "context: 530 tokens used (memory 30 + summary 500)"
     ],
     PlanRejected("greedy", 5, "drops the task"): [
         "rejected a plan of greedy: it breaks invariant 5: drops the task"

@@ -52,6 +52,7 @@ def test_the_envelope_holds_answer_session_and_events(mgc):
         "backend.usage",
         "backend.finished",
         "agent.message_appended",
+        "context.measured",
         "agent.turn_finished",
     ] == [event["kind"] for event in envelope["events"]]
 

@@ -237,7 +237,7 @@ def fitted(mgc, scripted):
 
 @pytest.mark.usefixtures("fitted")
 def test_explain_says_what_became_of_each_group(mgc):
-    groups = mgc("context", "explain", "s", "--json").envelope["data"]
+    groups = mgc("context", "explain", "s", "--json").envelope["data"]["groups"]
 
     assert list(range(8)) == [group["number"] for group in groups]
     assert ["user", "assistant"] * 4 == [group["role"] for group in groups]
@@ -259,7 +259,7 @@ def test_explain_is_a_table_for_people(mgc):
 
 def test_restore_gives_back_the_very_messages(mgc, fitted):
     written = {entry["body"]["id"]: entry["body"] for entry in fitted if entry["kind"] == "message"}
-    groups = mgc("context", "explain", "s", "--json").envelope["data"]
+    groups = mgc("context", "explain", "s", "--json").envelope["data"]["groups"]
     handle = next(group["handle"] for group in groups if group["handle"])
 
     messages = json.loads(mgc("context", "restore", "s", handle).out)
@@ -279,7 +279,8 @@ def test_restore_as_text_is_equal_byte_by_byte(mgc, folder):
             await session.append(NewEntry.message(message, 5, "test"))
 
     asyncio.run(write())
-    [group] = mgc("context", "explain", "s", "--path", "x.db", "--json").envelope["data"]
+    data = mgc("context", "explain", "s", "--path", "x.db", "--json").envelope["data"]
+    [group] = data["groups"]
     assert [message_to_json(message)["id"]] == group["message_ids"]
 
     from massgen_core.context import handle_of

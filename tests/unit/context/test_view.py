@@ -72,3 +72,14 @@ def test_a_view_extends_those_it_grew_from_and_no_other(start, more, push):
             list(views[-1])[: max(0, len(earlier) - 1)] == list(earlier)[: max(0, len(earlier) - 1)]
         )
     assert not View(views[-1]).extends(views[-1])
+
+
+@given(SIZES, SIZES, SIZES)
+def test_what_follows_the_first_change_is_what_a_prompt_cache_cannot_have(start, left, right):
+    both = [group(n, size) for n, size in enumerate(start)]
+    old, new = (
+        [group(len(both) + n, size) for n, size in enumerate(sizes)] for sizes in (left, right)
+    )
+
+    assert sum(right) == View([*both, *new]).tokens_since_change(View([*both, *old]))
+    assert 0 == View(both).tokens_since_change(View([*both, *old]))
