@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from massgen_core.agents._conversation import Conversation
 from massgen_core.agents._journal import Source
+from massgen_core.agents._notice import largest_notice
 from massgen_core.agents._recall import NAME as RECALL
 from massgen_core.agents._recall import SPEC
 from massgen_core.agents._tools import tool_table
@@ -48,6 +49,8 @@ class Agent:
         safety: Share of the window kept free besides.
         recall: Whether the model may fetch what left its window with a tool. It is told of the tool
             once something left, if the backend takes tools and the window has room for it.
+        notify: Whether requests that offer that tool also say how many messages left. The note is
+            no part of the journal, and changes only when a fit was made.
 
     Raises:
         UnknownModel: `info` is omitted and the catalogue does not have the model.
@@ -83,6 +86,7 @@ class Agent:
         output_reserve: int | None = None,
         safety: float = 0.02,
         recall: bool = True,
+        notify: bool = False,
     ) -> None:
         self.backend = backend
         self.model = model
@@ -95,6 +99,7 @@ class Agent:
         self._reserve = output_reserve
         self._safety = safety
         self._recall = recall and RECALL not in self._tools
+        self._notify = notify
         self._conversations: WeakKeyDictionary[Session, Conversation] = WeakKeyDictionary()
         _check(max_steps, output_reserve, safety)
 
@@ -180,6 +185,7 @@ class Agent:
             instructions=sum(count(message).tokens for message in self._head),
             tools=count(specs).tokens,
             recall=count([SPEC]).tokens if self._recall and caps.tools else 0,
+            notice=count(largest_notice()).tokens if self._notify else 0,
         )
 
 

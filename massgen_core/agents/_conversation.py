@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.agents._answer import CUT
 from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
+from massgen_core.agents._notice import notice_of
 from massgen_core.agents._outgoing import Order
 from massgen_core.agents._recall import Recall
 from massgen_core.context import ContextWindow, fit_to_json, view_from_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from massgen_core.agents._answer import Answer
     from massgen_core.agents._journal import Source
+    from massgen_core.agents._notice import Notice
     from massgen_core.context import ContextEngine, FitReport
     from massgen_core.errors import ContextOverflow
     from massgen_core.events import Event
@@ -68,6 +70,8 @@ class Conversation:
         self._session = session
         self._source = source
         self._partial: Message | None = None
+        self._notice: Notice | None = None
+        self._notice_is_known = False
         self._seq = 0
         self._busy = False
         self._replay(session.entries)
@@ -90,6 +94,14 @@ class Conversation:
                 break
             texts.append(message.text)
         return "".join(reversed(texts))
+
+    @property
+    def notice(self) -> Notice | None:
+        """The note on what left the view; made once after each fit."""
+        if not self._notice_is_known:
+            self._notice = notice_of(self.window)
+            self._notice_is_known = True
+        return self._notice
 
     @property
     def open_calls(self) -> list[ToolCall]:
@@ -136,6 +148,7 @@ class Conversation:
         """
         report = await self.window.fit_async(limit)
         if report.operations:
+            self._notice_is_known = False
             body = fit_to_json(self.window.view, report)
             await self._write(NewEntry("fit", self._source.signed(body)))
         return report

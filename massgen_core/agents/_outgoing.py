@@ -13,6 +13,7 @@ from massgen_core.messages import Message, OrderChecker, check_order, repair_ord
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from massgen_core.agents._notice import Notice
     from massgen_core.messages import OrderProblem, Rules
     from massgen_core.tokens import TokenCounter
 
@@ -52,6 +53,7 @@ class Order:
         self.distrusted = ""
         self.told: set[str] = set()
         self._counter = counter
+        self._notice: Notice | None = None
         self.changed()
 
     def keep_to(self, rules: Rules) -> None:
@@ -68,14 +70,21 @@ class Order:
         self._found: list[OrderProblem] = []
 
     def outgoing(
-        self, head: Sequence[Message], view: View, tail: Sequence[Message] = ()
+        self,
+        head: Sequence[Message],
+        view: View,
+        tail: Sequence[Message] = (),
+        notice: Notice | None = None,
     ) -> Outgoing:
         """The messages of the next request.
 
         Raises:
             MalformedHistory: They cannot be put right.
         """
-        newest = () if view.last is None else view.last.messages
+        if notice is not self._notice:
+            self._notice = notice
+            self.changed()
+        newest = self._said(view, len(view) - 1) if len(view) else ()
         problems = self._problems(head, view, (*newest, *tail))
         messages = (*head, *self._settled, *newest, *tail)
         if not problems and not self.distrusted:
@@ -97,12 +106,19 @@ class Order:
             self._checker = OrderChecker(self.rules)
             self._found += self._checker.feed(head)
         for index in range(max(0, len(self._view) - 1), len(view) - 1):
-            messages = view[index].messages
+            messages = self._said(view, index)
             self._found += self._checker.feed(messages)
             self._settled += messages
         self._view = view
         fork = self._checker.fork()
         return [*self._found, *fork.feed(end), *fork.end()]
+
+    def _said(self, view: View, index: int) -> Sequence[Message]:
+        """What one group says, after the notice if that stands before it."""
+        messages = view[index].messages
+        if self._notice is None or self._notice.place != index:
+            return messages
+        return (self._notice.message, *messages)
 
     def _repaired(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         if not self.distrusted:

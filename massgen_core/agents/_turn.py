@@ -24,6 +24,7 @@ from massgen_core.messages import Message, Text, ToolResult
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from massgen_core.agents._notice import Notice
     from massgen_core.events import Event
     from massgen_core.messages import ToolCall
 
@@ -40,6 +41,7 @@ class Budget:
         instructions: Counted size of the system message.
         tools: Counted size of the tools.
         recall: Counted size of the recall tool; 0 if it is never offered.
+        notice: Counted size that the notice of what left has at most; 0 if it is never given.
     """
 
     window: int
@@ -49,10 +51,11 @@ class Budget:
     instructions: int
     tools: int
     recall: int = 0
+    notice: int = 0
 
     def request(self, conversation: Conversation) -> int:
         """Counted tokens of the next request."""
-        recall = self.recall if self.offers_recall(conversation) else 0
+        recall = self._recall_sent(conversation)
         return self.instructions + self.tools + recall + conversation.window.view.tokens
 
     def offers_recall(self, conversation: Conversation) -> bool:
@@ -63,6 +66,10 @@ class Budget:
         room = self._room(conversation)
         recall = self._for_recall(conversation, room)
         return 0 < recall <= room - conversation.window.view.tokens
+
+    def notice_for(self, conversation: Conversation) -> Notice | None:
+        """What the next request says of what left: nothing where it does not offer the way back."""
+        return conversation.notice if self.notice and self.offers_recall(conversation) else None
 
     def measured(self, conversation: Conversation) -> ContextMeasured:
         """What the window is used for; see `ContextMeasured`."""
@@ -85,7 +92,7 @@ class Budget:
         room = recall = 0
         with suppress(ContextOverflowError):
             room = self.room(conversation)
-            recall = self.recall if self.offers_recall(conversation) else 0
+            recall = self._recall_sent(conversation)
         return {
             "window": self._window(conversation),
             "instructions": self.instructions,
@@ -108,9 +115,20 @@ class Budget:
         return room - self._for_recall(conversation, room)
 
     def _for_recall(self, conversation: Conversation, room: int) -> int:
-        """Tokens of the recall tool; 0 if nothing left, or if it would take too much of `room`."""
-        offered = conversation.recall.needed and self.recall * RECALL_SHARE <= room
-        return self.recall if offered else 0
+        """Tokens of the recall tool and of the notice at most.
+
+        0 if nothing left, or if the tool would take too much of `room`.
+        """
+        offered = conversation.recall.needed and 0 < self.recall * RECALL_SHARE <= room
+        return self.recall + self.notice if offered else 0
+
+    def _recall_sent(self, conversation: Conversation) -> int:
+        """Tokens that the recall tool and the notice take in the next request."""
+        if not self.offers_recall(conversation):
+            return 0
+        notice = self.notice_for(conversation)
+        count = conversation.window.engine.counter.count
+        return self.recall + (count(notice.message).tokens if notice else 0)
 
     def _room(self, conversation: Conversation) -> int:
         """Counted tokens that messages and the recall tool may have together."""

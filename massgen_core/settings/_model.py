@@ -130,6 +130,13 @@ class ContextSection(Section):
         default=0.02,
         description="Share of the window kept free against miscounts; from 0, under 1.",
     )
+    notify_agent: bool = Field(
+        default=False,
+        description=(
+            "Whether the model is told in its requests how many messages left its window, "
+            "and of the recall tool that gives them back."
+        ),
+    )
 
     @field_validator("target_ratio")
     @classmethod
