@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from massgen_core.clock import Clock
     from massgen_core.context import TruncationStrategy
     from massgen_core.events import Event
+    from massgen_core.memory import Embedder
     from massgen_core.messages import JSONValue
     from massgen_core.sessions import Session, SessionStore
     from massgen_core.settings import Loaded, Lookup, Names, Settings
@@ -68,6 +69,7 @@ class App:
         self._store: SessionStore | None = None
         self._backend: Backend | None = None
         self._others: dict[str, Backend] = {}
+        self._embedder: Embedder | None = None
 
     @classmethod
     def load(
@@ -120,7 +122,7 @@ class App:
     @property
     def context(self) -> PluginContext:
         """What the factories of plugins may use."""
-        return PluginContext(self._clock, None, self.models, self._backend_and_model)
+        return PluginContext(self._clock, None, self.models, self._backend_and_model, self.embedder)
 
     def strategies(self, names: Sequence[str] | None = None) -> tuple[TruncationStrategy, ...]:
         """The chain of the settings, or of `names`, each with the settings it has there.
@@ -177,6 +179,21 @@ class App:
             self._backend = self.host.create("backend", name, own, self.context)
             self._stack.push_async_callback(self._backend.aclose)
         return self._backend
+
+    def embedder(self) -> Embedder | None:
+        """The embedder that the settings choose; None if they choose none.
+
+        The same object at each call, closed with the app.
+
+        Raises:
+            PluginError: It is not installed, or broken.
+        """
+        chosen = self.settings.embedder
+        if self._embedder is None and chosen is not None:
+            made = self.host.create("embedder", chosen.name, chosen.settings, self.context)
+            self._stack.push_async_callback(made.close)
+            self._embedder = made
+        return self._embedder
 
     def _backend_and_model(self, section: Mapping[str, JSONValue] | None) -> tuple[Backend, str]:
         """The backend that a plugin asks for; the agent's where nothing else is said of it.
@@ -259,6 +276,7 @@ class App:
             max_steps=settings.agent.max_steps if max_steps is None else max_steps,
             output_reserve=settings.context.output_reserve,
             safety=settings.context.safety,
+            notify=settings.context.notify_agent,
         )
 
     async def run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from massgen_core._quick import quick
 from massgen_core.context._floor import newest_user
-from massgen_core.context._plan import Eager, FitContext, Goal, Produced, Replace
+from massgen_core.context._plan import Eager, FitContext, Goal, Prepares, Produced, Replace
 from massgen_core.context._view import View
 from massgen_core.context._work import Work
 from massgen_core.errors import InvalidArgument
@@ -161,6 +161,11 @@ class ContextEngine:
         for strategy in self.strategies:
             if work.view.tokens <= goal.tokens and not self._eager_for(strategy, work.view):
                 continue
+            if isinstance(strategy, Prepares):
+                failed = yield _preparation(strategy, work)
+                if isinstance(failed, Exception):
+                    error = f"{type(failed).__name__}: {failed}"
+                    work.events.append(StrategyFailed(strategy.name, error))
             plan = work.ask(strategy, goal)
             if plan is not None:
                 yield from work.carry_out(strategy.name, plan, goal)
@@ -188,6 +193,16 @@ def invalid_budget(value: object) -> InvalidArgument:
 
 def _task(history: Sequence[Group]) -> Group | None:
     return next((group for group in history if group.role == "user"), None)
+
+
+def _preparation(strategy: Prepares, work: Work) -> Replace:
+    """A request that is waited for as if it made a text, of no groups."""
+
+    async def prepare() -> str:
+        await strategy.prepare(work.view, work.ctx)
+        return "ready"
+
+    return Replace((), prepare, limit=1, reason="", price=1)
 
 
 async def _produce(request: Replace) -> Outcome:

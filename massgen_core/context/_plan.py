@@ -209,3 +209,15 @@ class Eager(Protocol):
     def due(self, view: View) -> bool:
         """Whether `plan` shall be asked although the window has room; O(1), before each request."""
         ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A strategy that has to wait for something before it can plan, such as vectors of texts."""
+
+    async def prepare(self, view: View, ctx: FitContext) -> None:
+        """Gets what `plan` will need; awaited each time before it is asked.
+
+        If it raises, that is told, and `plan` is asked all the same.
+        """
+        ...

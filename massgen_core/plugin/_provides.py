@@ -13,6 +13,7 @@ from massgen_core.clock import Clock
 if TYPE_CHECKING:
     # ruff: noqa: TC004 - a plugin's entry is light
     from massgen_core.backends import Backend
+    from massgen_core.memory import Embedder
     from massgen_core.messages import JSONValue
     from massgen_core.tokens import ModelCatalogue
 
@@ -83,12 +84,15 @@ class PluginContext:
             that has one. Called with None it gives the agent's own, called with a section of
             settings (``name``, ``model``, the backend's own keys) that one; a section without a
             ``name`` is about the agent's backend. Whoever gave it closes it.
+        embedder: Gives the embedder that the settings choose, or None if they choose none; None
+            where there is no application. Whoever gave it closes it.
     """
 
     clock: Clock
     data_dir: Path | None
     models: ModelCatalogue
     backend: Callable[[Mapping[str, JSONValue] | None], tuple[Backend, str]] | None = None
+    embedder: Callable[[], Embedder | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,27 @@ def massgen_strategy():
 
 
 @hookimpl
+def massgen_embedder():
+    return Provides(name="vowels", factory=f"{__name__}:Vowels")
+
+
+class Vowels:
+    """Counts vowels."""
+
+    identity = "vowels"
+    dimensions = 5
+
+    def __init__(self, settings, ctx):
+        self.closed = 0
+
+    async def embed(self, texts, /, *, purpose):
+        return [[float(text.count(vowel)) for vowel in "aeiou"] for text in texts]
+
+    async def close(self):
+        self.closed += 1
+
+
+@hookimpl
 def massgen_observe(event):
     SEEN.append(event)
 
@@ -210,3 +231,18 @@ def test_a_backend_that_a_plugin_cannot_have_is_a_typed_error(load):
         give({"name": "nobody"})
     with pytest.raises(SettingsError, match="window"):
         give({"name": "other", "window": 3})
+
+
+def test_plugins_get_the_embedder_of_the_settings_which_the_app_closes(host, tmp_path):
+    async def main():
+        overrides = ["embedder.name=vowels"]
+        async with App.load(host=host, cwd=tmp_path, env={}, overrides=overrides) as app:
+            embedder = app.context.embedder()
+            assert embedder is app.embedder() is app.context.embedder()
+            return embedder
+
+    assert 1 == asyncio.run(main()).closed
+
+
+def test_without_one_in_the_settings_plugins_get_none(host, tmp_path):
+    assert App.load(host=host, cwd=tmp_path, env={}).context.embedder() is None

@@ -66,6 +66,20 @@ def test_a_call_and_its_results_have_the_highest_priority_given_to_one_of_them()
     assert ["t\nread {}\nresult", "b"] == kept(window)
 
 
+def test_peers_are_a_class_of_their_own_whatever_their_role():
+    window = window_of(
+        says("a"),
+        user("p1" + BODY, author="bob"),
+        says("p2", author="eve"),
+        says("p3", author="bob", priority=1),
+        says("b"),
+        roles={"user": 9, "peer": -1},
+        authors={"eve": 2},
+    )
+    assert ["a", "p2", "p3", "b"] == kept(window)
+    assert ["p2", "p3"] == kept(window, 2)
+
+
 def test_peers_beyond_their_share_leave_before_anything_else():
     peers = [says(f"p{n}", author="bob", priority=9) for n in range(4)]
     own = [says(f"o{n}", author="me") for n in range(4)]

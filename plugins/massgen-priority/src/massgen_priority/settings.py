@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind: TypeAlias = Literal["user", "assistant", "tool"]
+Kind: TypeAlias = Literal["user", "assistant", "tool", "peer"]
 
 
 class Settings(BaseModel):
@@ -16,8 +16,9 @@ class Settings(BaseModel):
 
     roles: dict[Kind, int] = Field(
         default={},
-        description="Priority of user messages, of assistant messages, and under `tool` of "
-        "assistant messages with tool calls; 0 for those not named.",
+        description="Priority of user messages, of assistant messages, under `tool` of assistant "
+        "messages with tool calls, and under `peer` of all that other agents say; 0 for those not "
+        "named, and for peers that of the kind of message.",
     )
     authors: dict[str, int] = Field(
         default={},

@@ -56,15 +56,18 @@ class Priority:
         return _SUMMARY in group.messages[0].meta, self._priority(group), group.number
 
     def _priority(self, group: Group) -> int:
-        """The highest that a message of the group was given; else its author's; else its role's."""
+        """The highest that a message of the group was given; else its author's, then its role's."""
         given = [found for m in group.messages if type(found := m.meta.get("priority")) is int]
         if given:
             return max(given)
         author = group.messages[0].meta.get("author")
         if isinstance(author, str) and author in self._settings.authors:
             return self._settings.authors[author]
+        roles = self._settings.roles
+        if "peer" in roles and self._is_peer(group):
+            return roles["peer"]
         kind = _kind(group)
-        return 0 if kind is None else self._settings.roles.get(kind, 0)
+        return 0 if kind is None else roles.get(kind, 0)
 
     def _peers_beyond(self, view: View, movable: Sequence[Group], goal: Goal) -> list[Group]:
         """The peers' groups that must leave for the others to keep to their share."""

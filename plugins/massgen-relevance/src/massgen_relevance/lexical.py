@@ -100,11 +100,12 @@ def _need(index: LexicalIndex, view: View, history: Sequence[Group]) -> dict[str
     """The terms that tell best what is needed now, and how much each matters."""
     done = [group.text for group in history[-RECENT:]]
     need = dict.fromkeys(_telling(index, done, _DONE), _DONE_MATTERS)
-    need.update(dict.fromkeys(_telling(index, _asked(view), _ASKED), 1.0))
+    need.update(dict.fromkeys(_telling(index, asked(view), _ASKED), 1.0))
     return need
 
 
-def _asked(view: View) -> list[str]:
+def asked(view: View) -> list[str]:
+    """The newest user message; nothing if there is none."""
     for index in range(len(view) - 1, -1, -1):
         group = view[index]
         if group.role == "user" and "summary" not in group.messages[0].meta:

@@ -26,3 +26,10 @@ class Settings(BaseModel):
         default=True,
         description="Whether to look at each new user message, not only when the window is full.",
     )
+    meaning: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="How much likeness of meaning counts beside shared words, where the settings "
+        "choose an embedder; 0 does without it.",
+    )
