@@ -48,7 +48,6 @@
     │   ├── Transient
     │   └── Fatal
     └── AgentError
-        ├── ToolNotFound
         └── TooManySteps
 
 Each error has a stable ``code`` (its page is ``docs/reference/errors.md#<code>``), a ``hint`` that
@@ -620,20 +619,6 @@ class AgentError(MassgenError):
     """An agent could not go on."""
 
     code = "agent"
-
-
-class ToolNotFound(AgentError):
-    """The model called a tool that does not exist.
-
-    Attributes:
-        name: The tool's name.
-    """
-
-    code = "tool-not-found"
-
-    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.name = name
 
 
 class TooManySteps(AgentError):

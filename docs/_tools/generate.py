@@ -7,6 +7,7 @@ Usage: generate.py           writes them
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -17,6 +18,7 @@ import page_cli
 import page_errors
 import page_events
 import page_hooks
+import page_strategies
 
 from massgen_core.settings import reference as settings_page
 
@@ -30,13 +32,17 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": page_events.page,
     "hooks.md": page_hooks.page,
     "settings.md": settings_page,
+    **{
+        f"strategies/{name}.md": partial(page_strategies.page, name)
+        for name in page_strategies.NAMES
+    },
 }
 
 
 def render(name: str) -> str:
     """What the page must say now."""
     text = PAGES[name]()
-    if text.startswith("<!--"):
+    if text.startswith("<!--") or name.startswith("strategies/"):
         return text
     note = f"<!-- Made by docs/_tools/page_{Path(name).stem}.py; edit the code it describes. -->"
     title, _, rest = text.partition("\n")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _HEAD: Final = """\
-<!-- Made by docs/_generate_settings.py from the classes in massgen_core/settings. Do not edit. -->
+<!-- Made by docs/_tools/generate.py from the classes in massgen_core/settings; edit those. -->
 
 # Settings
 

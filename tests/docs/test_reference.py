@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
 from typing import get_args
 
@@ -12,7 +13,7 @@ import pytest
 
 import massgen_core
 from massgen_core import errors, events
-from massgen_core.plugin import hookspecs
+from massgen_core.plugin import PluginHost, hookspecs
 
 sys.path.insert(0, __file__.rpartition("/")[0])
 
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT / "docs" / "_tools"))
 
 generate = pytest.importorskip("generate", reason="needs the source tree")
 REFERENCE = ROOT / "docs" / "reference"
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/README.md"))
 
 
 def read(name):
@@ -62,6 +64,30 @@ def test_a_hook_is_documented_with_an_example(hook):
     section = read("hooks.md").partition(f"## {hook}\n")[2].partition("\n## ")[0]
 
     assert ">>> " in section
+
+
+STRATEGIES = PluginHost().names("strategy")
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_has_a_page_with_each_of_its_settings(name):
+    page = read(f"strategies/{name}.md")
+
+    assert f"[`{name}`]({name}.md)" in read("strategies/index.md")
+    assert f"strategies/{name}.md" in generate.PAGES
+    for key, field in PluginHost().settings_class("strategy", name).model_fields.items():
+        assert field.description
+        assert f"| `{key}` |" in page
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda path: path.name)
+def test_the_readme_of_a_plugin_names_each_of_its_settings_and_no_other(folder):
+    module = importlib.import_module(f"{folder.name.replace('-', '_')}.settings")
+    classes = [cls for name, cls in vars(module).items() if name.endswith("Settings")]
+    readme = (folder / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE)
+
+    assert [list(cls.model_fields) for cls in classes] == [rows]
 
 
 OWN_PAGE = {"errors", "events"}
