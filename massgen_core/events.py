@@ -69,10 +69,10 @@ class ContextFitted:
 
 @dataclass(frozen=True, slots=True)
 class ContextMeasured:
-    """What the window is used for at the end of a turn, in tokens.
+    """What the window is used for at the end of a turn.
 
-    The parts are counted by our tokenizer; `window` and `reserve` are the provider's tokens. What
-    is left between them is kept free against miscounts.
+    In tokens as the provider is expected to count them. What the parts, `free` and `reserve` leave
+    of `window` is kept against miscounts.
 
     Attributes:
         window: Prompt and answer together; 0 if it is not known.

@@ -56,6 +56,7 @@ class Conversation:
         calibration: From our counts to the provider's.
         limit: The model's window as the provider named it in a refusal; None if it did not.
         ceiling: Counted tokens a view may have, after a refusal without numbers; None if none came.
+        beside: What the window held beside the view in the last request that was answered.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Conversation:
         self.calibration = calibration
         self.limit: int | None = None
         self.ceiling: int | None = None
+        self.beside: Mapping[str, int] = {}
         self._session = session
         self._source = source
         self._partial: Message | None = None
@@ -173,6 +175,7 @@ class Conversation:
         """
         message = answer.message(self._source.agent, cut=cut)
         usage = answer.usage
+        self.beside = beside
         if usage is None:
             return await self.say(message)
         size = self.window.engine.counter.count(message).tokens

@@ -16,9 +16,9 @@ from massgen_core.agents._recall import NAME as RECALL
 from massgen_core.agents._recall import ROOM_SHARE as RECALL_SHARE
 from massgen_core.agents._tools import Tool
 from massgen_core.backends import Backend, Request
-from massgen_core.context import segments_of
+from massgen_core.context import measured
 from massgen_core.errors import ContextOverflowError, TooManySteps
-from massgen_core.events import ContextMeasured, ToolFinished, ToolStarted, TurnFinished, Usage
+from massgen_core.events import ToolFinished, ToolStarted, TurnFinished, Usage
 from massgen_core.messages import Message, Text, ToolResult
 
 if TYPE_CHECKING:
@@ -71,24 +71,8 @@ class Budget:
         """What the next request says of what left: nothing where it does not offer the way back."""
         return conversation.notice if self.notice and self.offers_recall(conversation) else None
 
-    def measured(self, conversation: Conversation) -> ContextMeasured:
-        """What the window is used for; see `ContextMeasured`."""
-        view = conversation.window.view
-        parts = segments_of(view, recall=RECALL)
-        beside = self.beside(conversation)
-        return ContextMeasured(
-            window=beside["window"],
-            system=beside["instructions"] + parts.system,
-            tools=beside["tools"],
-            memory=parts.memory,
-            summary=parts.summary,
-            messages=parts.messages,
-            free=max(0, beside["room"] - view.tokens),
-            reserve=beside["reserve"],
-        )
-
     def beside(self, conversation: Conversation) -> dict[str, int]:
-        """What the window holds beside the view, for the journal; `room` is what is left for it."""
+        """What the window holds beside the view; see `measured`."""
         room = recall = 0
         with suppress(ContextOverflowError):
             room = self.room(conversation)
@@ -99,6 +83,7 @@ class Budget:
             "tools": self.tools + recall,
             "reserve": self.answer(conversation),
             "room": room,
+            "full": conversation.calibration.upper(self.instructions + self.tools + recall + room),
         }
 
     def answer(self, conversation: Conversation) -> int:
@@ -200,7 +185,7 @@ class Turn:
                         used.append(event)
                     yield event
         if steps:
-            yield self.budget.measured(self.conversation)
+            yield measured(self.conversation.window.view, self.conversation.beside, recall=RECALL)
         yield TurnFinished(self.conversation.answer_text, steps, total(used))
 
     async def _step(self) -> AsyncGenerator[Event, None]:

@@ -125,11 +125,11 @@ def explain(
 
     A group is a user message, a system message, or an answer with the results of its tool calls.
     """
-    from massgen_core.cli._history import fates, measured, until_turn
+    from massgen_core.cli._history import fates, until_turn, usage_of
 
     journal = with_store(cli, cli.app(path), lambda store: store.read(session))
     entries = until_turn(journal, turn)
-    found, now = fates(entries), measured(entries)
+    found, now = fates(entries), usage_of(entries)
     rows = [
         (
             fate.number,
@@ -154,11 +154,11 @@ def explain(
 @command(app, "show")
 def show(cli: Cli, session: SessionArgument, turn: Turn = None, path: DatabasePath = None) -> Reply:
     """What the window is used for: instructions, tools, memory, summaries, messages, free room."""
-    from massgen_core.cli._history import fates, measured, until_turn
+    from massgen_core.cli._history import fates, until_turn, usage_of
 
     journal = with_store(cli, cli.app(path), lambda store: store.read(session))
     entries = until_turn(journal, turn)
-    now = measured(entries)
+    now = usage_of(entries)
     fits = sum(entry.kind == "fit" for entry in entries)
     became = Counter(fate.fate for fate in fates(entries))
     groups = ", ".join(f"{number:,} {word}" for word, number in became.most_common())

@@ -103,7 +103,7 @@ def gauge(measured: ContextMeasured) -> str:
         "messages": measured.messages,
     }
     used = " + ".join(f"{name} {tokens:,}" for name, tokens in parts.items() if tokens)
-    line = f"context: {measured.used:,} tokens used ({used or 'nothing'})"
+    line = f"context: about {measured.used:,} tokens used ({used or 'nothing'})"
     if not measured.window:
         return line
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from massgen_core.context import ContextEngine, ContextWindow, segments_of, view_from_json
+from massgen_core.context import ContextEngine, ContextWindow, measured, view_from_json
 from massgen_core.errors import InvalidArgument
 from massgen_core.events import ContextMeasured, Operation
 from massgen_core.tokens import estimating_counter
@@ -196,30 +196,19 @@ def last_fit(entries: Sequence[Entry]) -> FitDiff | None:
     return FitDiff(len(fits), *sizes, tuple(changes))
 
 
-def measured(entries: Iterable[Entry]) -> ContextMeasured:
+def usage_of(entries: Iterable[Entry]) -> ContextMeasured:
     """What the window is used for.
 
     What is beside the view is that of the last request that was answered, as the journal has it; 0
     if none was.
     """
     entries = list(entries)
-    view = window_of(entries).view
-    parts = segments_of(view)
     beside: Mapping[str, int] = {}
     for entry in entries:
         if entry.kind == "usage":
             body: Any = entry.body
             beside = body.get("beside", beside)
-    return ContextMeasured(
-        window=beside.get("window", 0),
-        system=beside.get("instructions", 0) + parts.system,
-        tools=beside.get("tools", 0),
-        memory=parts.memory,
-        summary=parts.summary,
-        messages=parts.messages,
-        free=max(0, beside.get("room", 0) - view.tokens),
-        reserve=beside.get("reserve", 0),
-    )
+    return measured(window_of(entries).view, beside)
 
 
 def _change(before: Group | None, after: Group | None, by: Mapping[str, Operation]) -> Change:

@@ -26,7 +26,7 @@ from massgen_core.context._plan import (
     Restore,
     TruncationStrategy,
 )
-from massgen_core.context._segments import Segments, segments_of
+from massgen_core.context._segments import Segments, measured, segments_of
 from massgen_core.context._view import View
 from massgen_core.context._window import ContextWindow, fit_to_json, view_from_json
 
@@ -57,6 +57,7 @@ __all__ = [
     "fit_to_json",
     "handle_of",
     "invalid_budget",
+    "measured",
     "page_end",
     "quoted",
     "segments_of",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from massgen_core.context._apply import is_summary
+from massgen_core.events import ContextMeasured
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from massgen_core.context._groups import Group
     from massgen_core.context._view import View
 
@@ -45,6 +48,38 @@ def segments_of(view: View, *, recall: str = "recall") -> Segments:
         else:
             memory += _recalled(group, recall)
     return Segments(system, memory, summary, view.tokens - system - memory - summary)
+
+
+def measured(view: View, beside: Mapping[str, int], *, recall: str = "recall") -> ContextMeasured:
+    """What a model's window is used for, in the provider's tokens.
+
+    Args:
+        view: What the model sees.
+        beside: Counted tokens of ``instructions`` and ``tools`` and of the ``room`` that the view
+            may have; what the provider would count of all three when they are ``full``; its
+            ``window`` and the answer's ``reserve``. What is missing is 0.
+        recall: Name of the tool whose results count as memory.
+    """
+    parts = segments_of(view, recall=recall)
+    instructions, tools = beside.get("instructions", 0), beside.get("tools", 0)
+    full = beside.get("full", 0)
+    counted = instructions + tools + beside.get("room", 0)
+    scale = full / counted if full and counted else 1.0
+
+    def scaled(tokens: int) -> int:
+        return round(scale * tokens)
+
+    used = ContextMeasured(
+        window=beside.get("window", 0),
+        system=scaled(instructions + parts.system),
+        tools=scaled(tools),
+        memory=scaled(parts.memory),
+        summary=scaled(parts.summary),
+        messages=scaled(parts.messages),
+        free=0,
+        reserve=beside.get("reserve", 0),
+    )
+    return replace(used, free=max(0, full - used.used))
 
 
 def _recalled(group: Group, recall: str) -> int:

@@ -43,9 +43,11 @@ def test_the_gauge_says_what_the_window_is_used_for(mgc):
     usage, groups = data["usage"], data["groups"]
 
     assert {"messages"} == {group["segment"] for group in groups}
-    assert sum(group["tokens_in_view"] for group in groups) == usage["messages"]
+    seen = sum(group["tokens_in_view"] for group in groups)
+    assert 1 <= usage["messages"] / seen < 1.2, "the provider may count somewhat more"
     assert (700, 175) == (usage["window"], usage["reserve"])
-    assert usage["messages"] + usage["free"] + usage["reserve"] <= usage["window"]
+    shared_out = usage["messages"] + usage["free"] + usage["reserve"]
+    assert shared_out in range(684, 687), "2 % are kept against miscounts"
     err = mgc("context", "explain", "s").err
     assert f"messages {usage['messages']:,}), {usage['free']:,} free, 175 kept" in err
 
@@ -74,9 +76,8 @@ def test_a_turn_ends_with_the_gauge_that_show_tells_afterwards(mgc):
     now = mgc("context", "show", "s", "--json").envelope["data"]["usage"]
 
     assert "context.measured" == told["kind"]
-    now["free"] = told["free"]  # what the answer taught about sizes is not in its request's entry
     assert now == told
-    assert f"context: {now['messages']:,} tokens used" in mgc("context", "explain", "s").err
+    assert f"context: about {now['messages']:,} tokens used" in mgc("context", "explain", "s").err
 
 
 @pytest.mark.usefixtures("fitted")

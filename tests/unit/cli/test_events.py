@@ -44,12 +44,12 @@ TOLD = {
     ],
     ContextMeasured(8192, 40, 210, 0, 0, 1984, 3700, 2048): [
         (
-            "context: 2,234 tokens used (system 40 + tools 210 + messages 1,984), "
+            "context: about 2,234 tokens used (system 40 + tools 210 + messages 1,984), "
             "3,700 free, 2,048 kept for the answer; window 8,192"
         )
     ],
     ContextMeasured(0, 0, 0, 30, 500, 0, 0, 0): [
-        "context: 530 tokens used (memory 30 + summary 500)"
+        "context: about 530 tokens used (memory 30 + summary 500)"
     ],
     PlanRejected("greedy", 5, "drops the task"): [
         "rejected a plan of greedy: it breaks invariant 5: drops the task"

@@ -12,8 +12,10 @@ from massgen_core.context import (
     Plan,
     Replace,
     Segments,
+    measured,
     segments_of,
 )
+from massgen_core.events import ContextMeasured
 from massgen_core.messages import ToolCall, assistant, system, tool, user
 from massgen_core.tokens import estimating_counter
 
@@ -72,3 +74,36 @@ def test_what_fits_costs_the_cache_nothing():
     window = window_of(Drop((2,), "old"))
 
     assert 0 == window.fit(window.view.tokens).cache_cost
+
+
+def test_the_window_is_shared_out_in_the_tokens_of_the_provider():
+    view = window_of().view
+    parts = segments_of(view)
+    beside = {
+        "window": 10_000,
+        "instructions": 100,
+        "tools": 300,
+        "room": 3600,
+        "reserve": 1000,
+        "full": 8000,  # twice what is counted
+    }
+
+    told = measured(view, beside)
+
+    assert (200 + 2 * parts.system, 600, 2 * parts.memory, 0, 2 * parts.messages) == (
+        told.system,
+        told.tools,
+        told.memory,
+        told.summary,
+        told.messages,
+    )
+    assert 800 + 2 * view.tokens == told.used
+    assert (10_000, 1000, 8000) == (told.window, told.reserve, told.used + told.free)
+
+
+def test_without_a_request_only_the_view_is_known():
+    window = window_of()
+    parts = segments_of(window.view)
+
+    expected = ContextMeasured(0, parts.system, 0, parts.memory, 0, parts.messages, 0, 0)
+    assert expected == measured(window.view, {})
