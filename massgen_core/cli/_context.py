@@ -178,7 +178,9 @@ def _use(now: "ContextMeasured") -> list[tuple[str, int, str]]:
         "messages": now.messages,
     }
     if now.window:
-        parts |= {"free": now.free, "kept for the answer": now.reserve, "window": now.window}
+        parts |= {"free": now.free, "kept for the answer": now.reserve}
+        parts |= {"kept against miscounts": max(0, now.window - sum(parts.values()))}
+        parts |= {"window": now.window}
     return [
         (name, tokens, f"{tokens / now.window:.1%}" if now.window else "")
         for name, tokens in parts.items()
