@@ -64,7 +64,7 @@ class NoDimensions(Letters):
 
 class OneTooFew(Letters):
     async def embed(self, texts, /, *, purpose):
-        return (await super().embed(texts, purpose=purpose))[:50]
+        return (await super().embed(texts, purpose=purpose))[:30]
 
 
 class Sorted(Letters):
