@@ -196,7 +196,7 @@ def new(
 
     written = write_plugin(kind, name, into)
     folder = into / dist_of(name)
-    cli.note(f"next: pip install pytest hypothesis -e {folder} && mgc plugins check {name}")
+    cli.note(f"next: pip install -e {folder} pytest hypothesis && mgc plugins check {name}")
     text = "".join(f"{path}\n" for path in written)
     return Reply({"folder": str(folder), "files": [str(path) for path in written]}, text)
 

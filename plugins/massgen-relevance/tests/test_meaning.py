@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.context import ContextEngine, ContextWindow, View
+from massgen_core.context import ContextEngine, ContextWindow
 from massgen_core.messages import assistant, user
 from massgen_core.plugin import PluginContext
 from massgen_core.tokens import ModelCatalogue, counter_for
@@ -136,15 +136,18 @@ def test_the_newest_are_embedded_first_and_the_rest_in_the_next_fits(monkeypatch
         assert expected == [text for _, text in embedder.asked]
 
 
-def test_vectors_have_an_upper_limit(monkeypatch):
-    monkeypatch.setattr(meaning, "_KEPT", 2)
-    scorer = MeaningScorer(Concepts())
+def test_vectors_have_an_upper_limit_and_the_newest_stay(monkeypatch):
+    monkeypatch.setattr(meaning, "_KEPT", 4)
+    embedder = Concepts()
+    scorer = MeaningScorer(embedder)
     window = ContextWindow(ContextEngine([], COUNTER))
-    for n in range(5):
+    for n in range(9):
         window.append(assistant(f"{n}"))
-    asyncio.run(scorer.prepare(View(), window.engine.context(window.view, window.history)))
+        ctx = window.engine.context(window.view, window.history)
+        asyncio.run(scorer.prepare(window.view, ctx))
 
-    assert 2 == len(scorer._vectors)
+    assert 4 == len(scorer._vectors)
+    assert [("document", f"{n}") for n in range(9)] == embedder.asked
 
 
 @pytest.mark.parametrize(
