@@ -15,6 +15,7 @@
     │   ├── PluginIncompatible
     │   ├── PluginConflict
     │   └── PluginDisabled
+    ├── PackageMissing
     ├── UnknownModel
     ├── TokenizerError
     ├── ContextError
@@ -250,6 +251,20 @@ class PluginDisabled(PluginError):
     """The plugin is installed but switched off by ``plugins.allow`` or ``plugins.deny``."""
 
     code = "plugin-disabled"
+
+
+class PackageMissing(MassgenError):
+    """What was asked for needs a package that is not installed.
+
+    Attributes:
+        package: Its name, as it is installed.
+    """
+
+    code = "package-missing"
+
+    def __init__(self, message: str, *, package: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.package = package
 
 
 class UnknownModel(MassgenError):
