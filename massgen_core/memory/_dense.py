@@ -85,25 +85,26 @@ class Vectors:
             ) from exc
         self._np = np
         self.dimensions = dimensions
+        self._count = 0
         self._rows: Floats = np.zeros((16, dimensions), np.float32)
         self._sums: Floats = np.zeros(16, np.float32)
         self._has = np.zeros(16, np.bool_)
         self._stale = np.ones(16, np.bool_)
 
-    def put(self, slot: int, vector: Sequence[float]) -> None:
-        """Sets the vector of a slot; one of zeros counts as none.
+    def __len__(self) -> int:
+        return self._count
 
-        Raises:
-            InvalidArgument: If its length differs or a number is not finite.
-        """
-        row = self.unit(vector)
+    def put(self, slot: int, row: Floats) -> None:
+        """Sets the vector of a slot, as `unit` made it; one of zeros counts as none."""
         self._reserve(slot + 1)
+        self._count += bool(row.any()) - bool(self._has[slot])
         self._rows[slot] = row
         self._has[slot] = row.any()
 
     def drop(self, slot: int) -> None:
-        """Forgets the vector of a slot."""
+        """Forgets the vector of a slot, if there is one."""
         if slot < len(self._rows):
+            self._count -= bool(self._has[slot])
             self._rows[slot] = 0
             self._has[slot] = False
 
@@ -112,10 +113,14 @@ class Vectors:
         self._stale[[slot for slot in slots if slot < len(self._stale)]] = True
 
     def unit(self, vector: Sequence[float]) -> Floats:
-        """A vector of length 1, or 0."""
+        """A vector of length 1, or 0.
+
+        Raises:
+            InvalidArgument: If its length differs or a number is not finite.
+        """
         np = self._np
         row = np.asarray(vector, np.float64)
-        if row.shape != (self.dimensions,) or not np.isfinite(row).all():
+        if not row.size or row.shape != (self.dimensions,) or not np.isfinite(row).all():
             raise InvalidArgument(
                 f"a vector has {self.dimensions} finite numbers here, not shape {row.shape}"
                 f" and {row[:3]}…"

@@ -64,6 +64,8 @@ def _terms(word: str) -> tuple[str, ...]:
     if word.isascii():
         return _ascii_terms(word)
     whole = word.casefold()
+    if whole.isascii():
+        return _ascii_terms(whole)
     out = []
     for run in _UNSPACED.findall(whole):
         out += [run[n : n + 2] for n in range(max(1, len(run) - 1))]

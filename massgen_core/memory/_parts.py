@@ -41,12 +41,13 @@ def by_words(
     }
 
 
-def sittings(texts: Texts, parts: Iterable[Scores], slots: Collection[int]) -> dict[int, float]:
+def sittings(texts: Texts, totals: Scores) -> dict[int, float]:
     """What the best text of its sitting gives each; one that stands alone is its own best."""
     sitting, best = texts.threads.sitting, dict[int, float]()
-    for slot, total in totals(parts, slots).items():
-        best[sitting[slot]] = max(total, best.get(sitting[slot], 0.0))
-    return {slot: weights.SITTING * best[sitting[slot]] for slot in slots}
+    for slot, total in totals.items():
+        if total > best.get(sitting[slot], 0.0):
+            best[sitting[slot]] = total
+    return {slot: weights.SITTING * best.get(sitting[slot], 0.0) for slot in totals}
 
 
 def speakers(texts: Texts, terms: Sequence[str], slots: Collection[int]) -> dict[int, float]:
@@ -98,8 +99,11 @@ def scaled(scores: Scores, weight: float, highest: float | None = None) -> dict[
 
 def totals(parts: Iterable[Scores], slots: Collection[int]) -> dict[int, float]:
     """The sum of the parts of each slot."""
-    found = list(parts)
-    return {slot: sum([part.get(slot, 0.0) for part in found]) for slot in slots}
+    found = dict.fromkeys(slots, 0.0)
+    for part in parts:
+        for slot, score in part.items():
+            found[slot] += score
+    return found
 
 
 def best(scores: Scores, numbers: Sequence[int], count: int) -> list[int]:

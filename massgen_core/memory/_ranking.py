@@ -15,6 +15,8 @@ from massgen_core.memory._texts import Doc, Texts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from massgen_core.memory._dense import Floats
+
 __all__ = ["Doc", "Ranked", "ScopeIndex"]
 
 _CANDIDATES: Final = 500
@@ -76,11 +78,12 @@ class ScopeIndex:
             InvalidArgument: If the vector does not fit the others.
             PackageMissing: If there is a vector and numpy is not installed.
         """
+        unit = None if vector is None else self._unit(vector)  # first, as it may raise
         self.remove(doc.number)
         slot = self._texts.add(doc)
         self._moved(self._texts.threads.window(slot))
-        if vector is not None:
-            self.set_vector(doc.number, vector)
+        if unit is not None:
+            self._put(slot, *unit)
 
     def remove(self, number: int) -> None:
         """Removes a document; nothing happens if there is none of this number. O(terms)."""
@@ -91,7 +94,9 @@ class ScopeIndex:
         self._texts.remove(slot)
         if self._vectors is not None:
             self._vectors.drop(slot)
-        self._moved(around)
+            self._vectors.moved(around)
+            if not self._vectors:  # others may be of another embedder, and length
+                self._vectors = None
 
     def set_vector(self, number: int, vector: Sequence[float]) -> None:
         """Gives a document its vector, or another one.
@@ -101,11 +106,7 @@ class ScopeIndex:
             InvalidArgument: If the vector is not as long as the first one, or not finite.
             PackageMissing: If numpy is not installed.
         """
-        slot = self._texts.slots[number]
-        if self._vectors is None:
-            self._vectors = Vectors(len(vector))
-        self._vectors.put(slot, vector)
-        self._moved(self._texts.threads.window(slot))
+        self._put(self._texts.slots[number], *self._unit(vector))
 
     def search(
         self,
@@ -140,10 +141,23 @@ class ScopeIndex:
             **(meaning.parts(slots) if meaning else {}),
             **stores,
         }
-        found["sitting"] = parts.sittings(texts, found.values(), slots)
+        totals = parts.totals(found.values(), slots)
+        found["sitting"] = parts.sittings(texts, totals)
         found["speaker"] = parts.speakers(texts, terms, slots)
         found["date"] = parts.dates(texts, query, slots)
-        return self._ranked(found, slots, k)
+        for name in ("sitting", "speaker", "date"):
+            for slot, score in found[name].items():
+                totals[slot] += score
+        return self._ranked(found, totals, k)
+
+    def _unit(self, vector: Sequence[float]) -> tuple[Vectors, Floats]:
+        vectors = self._vectors or Vectors(len(vector))
+        return vectors, vectors.unit(vector)
+
+    def _put(self, slot: int, vectors: Vectors, unit: Floats) -> None:
+        vectors.put(slot, unit)
+        vectors.moved(self._texts.threads.window(slot))
+        self._vectors = vectors or None
 
     def _meaning(self, vector: Sequence[float] | None) -> Meaning | None:
         if vector is None or self._vectors is None:
@@ -156,9 +170,8 @@ class ScopeIndex:
         return sorted(near - {0}, key=self._texts.numbers.__getitem__)
 
     def _ranked(
-        self, found: Mapping[str, Mapping[int, float]], slots: Sequence[int], k: int
+        self, found: Mapping[str, Mapping[int, float]], totals: Mapping[int, float], k: int
     ) -> list[Ranked]:
-        totals = parts.totals(found.values(), slots)
         numbers = self._texts.numbers
         winners = nsmallest(k, totals, key=lambda slot: (-totals[slot], numbers[slot]))
         return [

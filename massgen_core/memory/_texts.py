@@ -49,6 +49,11 @@ class Doc:
     time: float | None = None
 
     @property
+    def spoken(self) -> str:
+        """What to embed: the text with its speaker, and without its date, which dilutes it."""
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
+
+    @property
     def sitting(self) -> tuple[str, int | None] | None:
         """The thread and the sitting in it; None for a text that stands alone."""
         alone = not self.thread and self.session_no is None

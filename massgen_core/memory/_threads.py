@@ -48,7 +48,7 @@ class Threads:
             number: Orders texts without a turn number, and those with the same.
         """
         self._reserve(slot)
-        self._turns[slot] = _LAST if turn is None else turn
+        self._turns[slot] = _LAST if turn is None else max(-_LAST, min(turn, _LAST))
         self._numbers[slot] = number
         if name is None:
             self.sitting[slot] = -slot
