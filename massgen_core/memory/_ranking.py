@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from massgen_core.memory._dense import Floats
 
-__all__ = ["Doc", "Ranked", "ScopeIndex"]
+__all__ = ["Doc", "Ranked", "ScopeIndex", "passage_of"]
 
 _CANDIDATES: Final = 500
 """Texts with the best words that are looked at closely, with their neighbours; and as many of the
@@ -38,6 +38,11 @@ class Ranked:
     number: int
     score: float
     reasons: Mapping[str, float]
+
+
+def passage_of(doc: Doc) -> str:
+    """What to embed for a record: its text with the speaker; a date only dilutes the meaning."""
+    return f"{doc.speaker}: {doc.text}" if doc.speaker else doc.text
 
 
 class ScopeIndex:

@@ -34,7 +34,7 @@ class Doc:
         number: Unique; the order of creation, and of records with the same score.
         text: What it says.
         speaker: Who said it; empty for nobody.
-        thread: The conversation it belongs to; a text without thread and session stands alone.
+        thread: The conversation it belongs to; a text without one stands alone.
         session_no: Number of the sitting inside the thread: neighbours are of one sitting.
         turn_no: Its place in the sitting; those without follow, by number.
         time: When it was said, in seconds since the epoch (UTC).
@@ -49,15 +49,9 @@ class Doc:
     time: float | None = None
 
     @property
-    def spoken(self) -> str:
-        """What to embed: the text with its speaker, and without its date, which dilutes it."""
-        return f"{self.speaker}: {self.text}" if self.speaker else self.text
-
-    @property
     def sitting(self) -> tuple[str, int | None] | None:
         """The thread and the sitting in it; None for a text that stands alone."""
-        alone = not self.thread and self.session_no is None
-        return None if alone else (self.thread, self.session_no)
+        return (self.thread, self.session_no) if self.thread else None
 
 
 class Texts:

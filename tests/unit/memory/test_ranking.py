@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_core.memory._lexicon import terms_of
-from massgen_core.memory._ranking import Doc, Ranked, ScopeIndex
+from massgen_core.memory._ranking import Doc, Ranked, ScopeIndex, passage_of
 
 WORDS = ("tea", "kettle", "port", "river", "Anna", "Ben", "7", "running", "café", "数据库")
 TEXTS = st.lists(st.sampled_from([*WORDS, "the", "is", "?", "May 2023"]), max_size=8).map(" ".join)
@@ -104,10 +104,15 @@ def test_neighbours_are_of_the_same_thread_and_sitting():
     assert [1, 4] == numbers(index_of(docs).search("port", k=9))
 
 
-def test_texts_without_thread_and_session_have_no_neighbours():
-    docs = [Doc(1, "Which port?"), Doc(2, "6543")]
+def test_texts_without_a_thread_have_no_neighbours():
+    docs = [Doc(1, "Which port?", session_no=1), Doc(2, "6543", session_no=1)]
 
     assert [1] == numbers(index_of(docs).search("port", k=9))
+
+
+def test_a_text_is_embedded_with_its_speaker():
+    assert "Ada: tea" == passage_of(Doc(1, "tea", "Ada", time=0.0))
+    assert "tea" == passage_of(Doc(1, "tea"))
 
 
 def test_turns_that_come_late_are_put_in_their_place():
