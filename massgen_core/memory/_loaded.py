@@ -150,7 +150,7 @@ class LoadedScopes:
 def doc_of(record: MemoryRecord) -> Doc:
     """What ranking knows of a record; only what was said has neighbours."""
     message = record.kind == "message"
-    thread = "\0".join(record.scope.values()) if message else f"#{record.seq}"
+    thread = "\0".join(record.scope.values()) if message else ""
     when = record.event_time if record.event_time is not None else record.recorded_at
     return Doc(
         record.seq,
