@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.errors import ContextOverflowError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from massgen_core.context import Group, View
     from massgen_core.measure._subject import Subject
     from massgen_core.measure._transcripts import Transcript
+    from massgen_core.messages import Message
 
 _READ: Final = 0.1
 _WRITTEN: Final = 1.25
@@ -61,22 +62,55 @@ class CacheCost:
     unpaired: int
 
 
-class _Sent(NamedTuple):
-    """A request: its groups, their messages and sizes, and how many violations it has."""
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What the requests of a session cost.
 
-    groups: tuple[Group, ...]
-    over: bool = False
-    unpaired: bool = False
+    Attributes:
+        turns: How many requests.
+        tokens: Of all requests.
+        cached: Of them, read from the cache.
+        breaks: How often the beginning changed.
+    """
 
-
-class _Bill(NamedTuple):
+    turns: int
     tokens: int
     cached: int
     breaks: int
 
     @property
     def cost(self) -> float:
+        """Of all requests, in tokens at the full price."""
         return _READ * self.cached + _WRITTEN * (self.tokens - self.cached)
+
+
+class _Sent(NamedTuple):
+    """A request and how many violations it has."""
+
+    messages: Sequence[Message]
+    over: bool = False
+    unpaired: bool = False
+
+
+def billed(
+    requests: Iterable[Sequence[Message]], tokens: Callable[[Iterable[Message]], int]
+) -> Bill:
+    """What the requests of a session cost, in the order in which they are sent.
+
+    Args:
+        requests: The messages of each.
+        tokens: The size of messages.
+    """
+    turns = total = cached = breaks = 0
+    before: Sequence[Message] = ()
+    for request in requests:
+        same = _common(before, request)
+        turns += 1
+        total += tokens(request)
+        cached += tokens(request[:same])
+        breaks += bool(before) and same < len(before)
+        before = request
+    return Bill(turns, total, cached, breaks)
 
 
 def cache_costs(
@@ -103,26 +137,27 @@ def cache_costs(
     for transcript in transcripts:
         for budget in sizes:
             limit = tokens_of(budget, transcript.tokens)
-            plain = _billed(_trimmed(subject, transcript, limit))
+            plain = billed(_trimmed(subject, transcript, limit), subject.tokens)
             for target in marks:
                 try:
                     sent = list(_requests(subject, transcript, limit, target))
                 except ContextOverflowError:
                     continue
-                out.append(_cost(transcript.name, budget, target, sent, plain))
+                bill = billed((one.messages for one in sent), subject.tokens)
+                out.append(_cost(transcript.name, budget, target, sent, bill, plain))
             progress()
     return tuple(out)
 
 
 def _cost(
-    name: str, budget: float, target: float, sent: Sequence[_Sent], plain: _Bill
+    name: str, budget: float, target: float, sent: Sequence[_Sent], bill: Bill, plain: Bill
 ) -> CacheCost:
-    bill, turns = _billed(sent), max(1, len(sent))
+    turns = max(1, bill.turns)
     return CacheCost(
         name,
         budget,
         target,
-        len(sent),
+        bill.turns,
         bill.tokens // turns,
         round(bill.cached / max(1, bill.tokens), 4),
         bill.breaks,
@@ -157,11 +192,11 @@ def _requests(
         over = unfit = False
         if view is not checked:
             over, unfit = subject.tokens(messages) > limit, unpaired(messages) > 0
-        yield _Sent(tuple(view), over, unfit)
+        yield _Sent(messages, over, unfit)
         checked = view
 
 
-def _trimmed(subject: Subject, transcript: Transcript, limit: int) -> Iterator[_Sent]:
+def _trimmed(subject: Subject, transcript: Transcript, limit: int) -> Iterator[Sequence[Message]]:
     """The requests of a window that is trimmed just enough: head, and the newest that fit."""
     for view in _views(subject, transcript, None, 1.0):
         groups = tuple(view)
@@ -169,7 +204,8 @@ def _trimmed(subject: Subject, transcript: Transcript, limit: int) -> Iterator[_
         room = limit - sum(group.tokens for group in groups[:head])
         sums = list(accumulate((group.tokens for group in groups[head:]), initial=0))
         first = head + bisect_left(sums, sums[-1] - room)
-        yield _Sent(groups[:head] + groups[max(head, first) :])
+        kept = groups[:head] + groups[max(head, first) :]
+        yield list(chain.from_iterable(group.messages for group in kept))
 
 
 def _head(groups: Sequence[Group]) -> int:
@@ -180,23 +216,10 @@ def _head(groups: Sequence[Group]) -> int:
     return count + (count < len(groups) and groups[count].role == "user")
 
 
-def _billed(requests: Iterable[_Sent]) -> _Bill:
-    tokens = cached = breaks = 0
-    before: tuple[Group, ...] = ()
-    for request in requests:
-        groups = request.groups
-        same = _common(before, groups)
-        tokens += sum(group.tokens for group in groups)
-        cached += sum(group.tokens for group in groups[:same])
-        breaks += bool(before) and same < len(before)
-        before = groups
-    return _Bill(tokens, cached, breaks)
-
-
-def _common(one: Sequence[Group], other: Sequence[Group]) -> int:
+def _common(one: Sequence[Message], other: Sequence[Message]) -> int:
     count = 0
     for a, b in zip(one, other, strict=False):
-        if a is not b and a.messages != b.messages:
+        if a is not b and a != b:
             break
         count += 1
     return count

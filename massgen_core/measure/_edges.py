@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import ContextOverflowError
 from massgen_core.measure._subject import said, unpaired
+from massgen_core.measure._transcripts import Transcript
 from massgen_core.messages import ToolCall, assistant, system, tool, user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from massgen_core.measure._subject import Subject
+    from massgen_core.measure._subject import Fitter
     from massgen_core.messages import Message
 
 BUDGET: Final = 8_000
@@ -49,25 +50,22 @@ class Edge:
     error: str = ""
 
 
-def edges(subject: Subject, budget: int = BUDGET) -> tuple[Edge, ...]:
+def edges(fitter: Fitter, budget: int = BUDGET) -> tuple[Edge, ...]:
     """What becomes of each history when it is made to fit."""
-    return tuple(_tried(subject, case, messages, budget) for case, messages in _cases())
+    return tuple(_tried(fitter, case, messages, budget) for case, messages in _cases())
 
 
-def _tried(subject: Subject, case: str, messages: list[Message], budget: int) -> Edge:
-    window = subject.window(1.0)
-    for message in messages:
-        window.append(message)
+def _tried(fitter: Fitter, case: str, messages: list[Message], budget: int) -> Edge:
+    counts = tuple(fitter.tokens((message,)) for message in messages)
     try:
-        window.fit(budget)
+        view = fitter.fitted(Transcript(case, tuple(messages), counts), len(messages), budget)
     except ContextOverflowError as exc:
-        unavoidable = subject.tokens(m for m in messages if m.role == "system") > budget
+        unavoidable = fitter.tokens(m for m in messages if m.role == "system") > budget
         name = type(exc).__name__
         return Edge(
             case, unavoidable, 0, budget, 0, over=False, unpaired=0, question=False, error=name
         )
-    view = window.view.messages
-    tokens, alone = subject.tokens(view), unpaired(view)
+    tokens, alone = fitter.tokens(view), unpaired(view)
     newest = next(said(message) for message in reversed(messages) if message.role == "user")
     question = any(newest[:60] in said(message) for message in view)
     survived = tokens <= budget and not alone and question

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.errors import ContextOverflowError
 from massgen_core.measure._atoms import needed, surroundings
-from massgen_core.measure._subject import fitted, said, unpaired
+from massgen_core.measure._subject import said, unpaired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from massgen_core.measure._subject import Subject
+    from massgen_core.measure._subject import Fitter
     from massgen_core.measure._transcripts import Transcript
     from massgen_core.messages import Message
 
@@ -77,7 +77,7 @@ class _Score(NamedTuple):
 
 
 def retention(
-    subject: Subject,
+    fitter: Fitter,
     transcripts: Sequence[Transcript],
     budgets: Iterable[float],
     *,
@@ -86,13 +86,13 @@ def retention(
     """What survives each budget; one fit per cut that is larger than the budget.
 
     Args:
-        subject: What is measured.
+        fitter: What is measured.
         transcripts: Real ones.
         budgets: Tokens; below or at 1 a share of the history.
         progress: Called after each fit.
     """
     cuts = [cut for one in transcripts for cut in _cuts(one)]
-    return tuple(_at(subject, cuts, budget, progress) for budget in budgets)
+    return tuple(_at(fitter, cuts, budget, progress) for budget in budgets)
 
 
 def is_long(transcript: Transcript) -> bool:
@@ -133,13 +133,13 @@ def _cuts(transcript: Transcript) -> Iterator[_Cut]:
 
 
 def _at(
-    subject: Subject, cuts: Iterable[_Cut], budget: float, progress: Callable[[], None]
+    fitter: Fitter, cuts: Iterable[_Cut], budget: float, progress: Callable[[], None]
 ) -> Retention:
     scores = []
     for cut in cuts:
         limit = tokens_of(budget, cut.tokens)
         if cut.tokens > limit:
-            scores.append(_score(subject, cut, limit))
+            scores.append(_score(fitter, cut, limit))
             progress()
     return Retention(
         budget,
@@ -154,13 +154,13 @@ def _at(
     )
 
 
-def _score(subject: Subject, cut: _Cut, limit: int) -> _Score:
+def _score(fitter: Fitter, cut: _Cut, limit: int) -> _Score:
     try:
-        messages = fitted(subject, cut.transcript, cut.length, limit)
+        messages = fitter.fitted(cut.transcript, cut.length, limit)
     except ContextOverflowError:
         return _Score(0, 0, 0, None, over=False, unpaired=False)
     context = "\n".join(map(said, messages))
-    tokens = subject.tokens(messages)
+    tokens = fitter.tokens(messages)
     there = sum(atom in context for atom in cut.needed)
     whole = sum(any(each in context for each in around) for around in cut.needed.values())
     verbatim = sum(len(text) for text in cut.by_user if text in context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from massgen_core.context import ContextEngine, ContextWindow, TruncationStrategy
 from massgen_core.messages import Message
@@ -14,6 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from massgen_core.measure._transcripts import Transcript
+
+
+class Fitter(Protocol):
+    """Whatever makes messages fit: a `Subject`, or the trimmer of another library.
+
+    What keeps the newest message that fits, and no more:
+
+        >>> from massgen_core.errors import ContextOverflowError
+        >>> from massgen_core.measure import edges
+        >>> class Newest:
+        ...     def fitted(self, history, length, budget):
+        ...         newest = [history.messages[length - 1]]
+        ...         if self.tokens(newest) > budget:
+        ...             raise ContextOverflowError("too long", limit=budget, used=0)
+        ...         return newest
+        ...
+        ...     def tokens(self, messages):
+        ...         return sum(len(message.text) // 4 for message in messages)
+        >>> next(edge.error for edge in edges(Newest()) if edge.error)
+        'ContextOverflowError'
+    """
+
+    def fitted(self, history: Transcript, length: int, budget: int) -> Sequence[Message]:
+        """The first `length` messages, made to fit.
+
+        Raises:
+            ContextOverflowError: It gives up.
+        """
+        ...
+
+    def tokens(self, messages: Iterable[Message]) -> int:
+        """The size of messages, by a recount."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +70,18 @@ class Subject:
         """An empty conversation."""
         return ContextWindow(ContextEngine(self.strategies, self.counter, target=target))
 
+    def fitted(self, history: Transcript, length: int, budget: int) -> list[Message]:
+        """The first `length` messages, made to fit by one fit.
+
+        Raises:
+            ContextOverflowError: What may not be cut is larger than `budget`.
+        """
+        window = self.window(1.0)
+        for message, tokens in zip(history.messages[:length], history.counts, strict=False):
+            window.append(message, tokens)
+        window.fit(budget)
+        return window.view.messages
+
     def tokens(self, messages: Iterable[Message]) -> int:
         """The size of messages, counted by what they are now and not by what the engine kept.
 
@@ -49,19 +94,6 @@ class Subject:
         if known is None:
             known = self._counted[id(message)] = message, self.counter.count(message).tokens
         return known[1]
-
-
-def fitted(subject: Subject, history: Transcript, length: int, budget: int) -> list[Message]:
-    """The first `length` messages, made to fit by one fit.
-
-    Raises:
-        ContextOverflowError: What may not be cut is larger than `budget`.
-    """
-    window = subject.window(1.0)
-    for message, tokens in zip(history.messages[:length], history.counts, strict=False):
-        window.append(message, tokens)
-    window.fit(budget)
-    return window.view.messages
 
 
 def said(message: Message) -> str:

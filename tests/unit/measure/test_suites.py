@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from massgen_core.context import Drop, Plan
-from massgen_core.measure import Subject, cache_costs, canaries, edges, transcript
+from massgen_core.measure import (
+    Subject,
+    billed,
+    cache_costs,
+    canaries,
+    edges,
+    retention,
+    transcript,
+)
+from massgen_core.messages import user
 
 
 class Forgets:
@@ -98,9 +107,38 @@ def test_every_edge_case_is_survived_even_by_the_floor_alone(floor_only):
     assert ["ContextOverflowError"] == [row.error for row in rows if row.error]
 
 
-def test_a_view_over_the_budget_is_counted_and_does_not_survive(floor_only, monkeypatch):
-    monkeypatch.setattr(Subject, "tokens", lambda self, messages: sum(9000 for _ in messages))
+class KeepsAll:
+    """Not one of ours: a message costs nine thousand tokens, and none is left out."""
 
-    rows = [row for row in edges(floor_only) if not row.error]
+    def fitted(self, history, length, budget):
+        return history.messages[:length]
 
-    assert {(True, False)} == {(row.over, row.survived) for row in rows}
+    def tokens(self, messages):
+        return sum(9000 for _ in messages)
+
+
+def test_a_view_over_the_budget_is_counted_and_does_not_survive():
+    rows = edges(KeepsAll())
+
+    assert 6 == len(rows)
+    assert {(True, False, True)} == {(row.over, row.survived, row.question) for row in rows}
+
+
+def test_what_another_library_keeps_is_scored_alike(pi):
+    [found] = retention(KeepsAll(), pi, [0.5])
+
+    assert found.cuts == found.over > 0
+    assert (1.0, 1.0, 1.0) == (found.retained, found.in_context, found.user_text)
+
+
+def test_requests_of_another_library_are_billed_by_what_they_have_in_common():
+    def tokens(messages):
+        return sum(len(message.text) for message in messages)
+
+    rules, hello, answer, again = (user(text) for text in ("rules", "hello", "answer", "again"))
+    requests = [[rules, hello], [rules, hello, answer, again], [rules, again]]
+
+    found = billed(requests, tokens)
+
+    assert (3, 10 + 21 + 10, 10 + 5, 1) == (found.turns, found.tokens, found.cached, found.breaks)
+    assert pytest.approx(0.1 * 15 + 1.25 * 26) == found.cost
