@@ -124,6 +124,8 @@ class Budget:
         usable -= math.ceil(self.safety * window)
         fixed = self.instructions + self.tools
         room = conversation.calibration.budget(usable) - fixed
+        if room <= 0:  # by a careful estimate; the provider has the last word
+            room = conversation.calibration.in_proportion(usable) - fixed
         if conversation.ceiling is not None:
             room = min(room, conversation.ceiling)
         if room > 0:

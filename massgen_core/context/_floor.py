@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 NAME: Final = "floor"
 _NEWEST_SHARE: Final = 2
 """The newest group may fill 1/2 of the limit before older ones go: it must not cost all of them."""
+_STEP_SHARE: Final = 4
+"""A question that must be cut leaves 1/4 of its room to the steps that answer it: if their results
+had none, the model would ask for them again and again."""
 _LEAST: Final = 4
 """Tokens below which cutting a text frees nothing: a bare handle is about this long."""
 _TABLE_ROWS: Final = 8
@@ -38,7 +41,11 @@ def floor(view: View, limit: int, ctx: FitContext) -> Iterator[Step]:
     Raises:
         ContextOverflowError: Even with all texts cut it does not fit.
     """
-    for stage in (_clip_newest, _drop_oldest, _clip_newest, _drop_newest, _clip_old, _clip_user):
+    stages = (
+        *(_clip_newest, _drop_oldest, _clip_question, _clip_newest),
+        *(_drop_newest, _clip_old, _clip_user),
+    )
+    for stage in stages:
         if view.tokens <= limit:
             return
         step = stage(view, limit, ctx)
@@ -91,6 +98,22 @@ def _drop_oldest(view: View, limit: int, ctx: FitContext) -> Step | None:
     return _without(view, out, "the window is full and no strategy made room")
 
 
+def _clip_question(view: View, limit: int, ctx: FitContext) -> Step | None:
+    """Cuts the newest user message, if beside it the newest step would have to go."""
+    user, newest = newest_user(view), view.last
+    if user is None or newest is None or newest.number in ctx.protected:
+        return None
+    rest = view.tokens - user.tokens - newest.tokens
+    room = limit - rest - min(newest.tokens, max(0, limit - rest) // _STEP_SHARE)
+    if rest + user.tokens + _smallest(newest, ctx.counter) <= limit:
+        return None  # it can stay as it is, with its results cut
+    return _clip_to(view, [user], limit, room, ctx.counter)
+
+
+def _smallest(group: Group, counter: TokenCounter) -> int:
+    return clip_group(group, _LEAST, counter, binaries=True).tokens
+
+
 def _drop_newest(view: View, limit: int, ctx: FitContext) -> Step | None:
     del limit
     newest = view.last
@@ -107,7 +130,10 @@ def _clip_old(view: View, limit: int, ctx: FitContext) -> Step | None:
 
 def _clip_user(view: View, limit: int, ctx: FitContext) -> Step | None:
     user = newest_user(view)
-    return None if user is None else _clip_to(view, [user], limit, 0, ctx.counter)
+    if user is None:
+        return None
+    room = max(0, limit - (view.tokens - user.tokens))
+    return _clip_to(view, [user], limit - room // _STEP_SHARE, 0, ctx.counter)
 
 
 def _without(view: View, numbers: Sequence[int], reason: str) -> Step | None:

@@ -36,7 +36,9 @@ class Calibration:
 
     One object per agent and model. An estimate is the last reported size (of a request and its
     answer) plus the difference we count times a learned ratio; before the first report it is the
-    count times the family's prior.
+    count times the family's prior. A smaller request than the last is estimated from the smallest
+    one, too: the last may be one that was refused, of content that is counted far too low, and what
+    it has more says nothing of what the provider adds to every request.
 
     Args:
         prior: Reported tokens per counted token to expect, `ModelInfo.ratio`.
@@ -47,6 +49,7 @@ class Calibration:
     """
 
     __slots__ = (
+        "_base",
         "_counted",
         "_exact",
         "_prior",
@@ -66,6 +69,7 @@ class Calibration:
         self._exact = exact
         self._counted = 0
         self._reported = 0
+        self._base = (0, 0)  # the smallest request: counted, reported
         self._seen: deque[float] = deque(maxlen=_RECENT)
         self._tokens = 0.0  # counted tokens of all differences seen
         self._taught = 0.0  # what the provider reported for them
@@ -96,6 +100,8 @@ class Calibration:
         if self._reported:
             self._learn(counted - self._counted, reported - self._reported)
         self._counted, self._reported = int(counted), int(reported)
+        if not self._base[0] or self._counted <= self._base[0]:
+            self._base = (self._counted, self._reported)
 
     def answered(self, *, counted: int, reported: int) -> None:
         """Learns from the answer to the request observed last, which the next one will hold.
@@ -145,32 +151,39 @@ class Calibration:
         return max(ratio, high), min(ratio, low)
 
     def _apply(self, counted: int, more: float, less: float) -> int:
-        """The anchor, `more` for each token added to it, `less` back for each token taken away.
+        """The last request, `more` for each token added, `less` back for each taken away.
 
-        What was taken away gives back no more than its share: what the provider adds itself stays.
+        Not more, for fewer tokens than that, than the smallest request makes likely.
         """
         counted = max(0, counted)
         if not self._reported:
             return math.ceil(counted * more)
+        size = _from((self._counted, self._reported), counted, more, less)
         if counted >= self._counted:
-            return self._reported + math.ceil((counted - self._counted) * more)
-        share = min(less, self._reported / self._counted)
-        return self._reported - math.floor((self._counted - counted) * share)
+            return size
+        return min(size, _from(self._base, counted, more, less))
 
     def budget(self, limit: int) -> int:
         """The largest count whose `upper` is at most `limit`; 0 if there is none."""
         more, less = self._spread
         if not self._reported:
             count = (limit - self._frame) / more
-        elif limit >= self._reported:
-            count = self._counted + (limit - self._reported) / more
         else:
-            share = min(less, self._reported / self._counted)
-            count = self._counted - (self._reported - limit) / share
+            count = _until((self._counted, self._reported), limit, more, less)
+            if limit < self._reported:
+                below = min(self._counted - 1, _until(self._base, limit, more, less))
+                count = max(count, below)
         budget = max(0, math.floor(count) + 1)  # one more, for what floats lose
         while budget and self.upper(budget) > limit:
             budget -= 1
         return budget
+
+    def in_proportion(self, limit: int) -> int:
+        """The count with the share of the last request that `limit` has of its reported size.
+
+        Less careful than `budget`: as if the provider added nothing. For when that leaves nothing.
+        """
+        return limit * self._counted // self._reported if self._reported else 0
 
     def to_json(self) -> dict[str, JSONValue]:
         """The state as JSON values; `from_json` is its inverse."""
@@ -179,6 +192,7 @@ class Calibration:
             "exact": self._exact,
             "counted": self._counted,
             "reported": self._reported,
+            "base": list(self._base),
             "seen": list(self._seen),
             "tokens": self._tokens,
             "taught": self._taught,
@@ -197,14 +211,36 @@ class Calibration:
                 int(_number(data["counted"])),
                 int(_number(data["reported"])),
             )
+            smallest, size = map(_number, _sequence(data["base"]))
+            out._base = (int(smallest), int(size))
             out._tokens, out._taught = _number(data["tokens"]), _number(data["taught"])
             out._seen.extend(map(_number, _sequence(data["seen"])))
             out._spread = out._ranked_spread()
-            if bool(out._counted) != bool(out._reported) or not LOWEST <= out.ratio <= HIGHEST:
+            known = (out._counted, out._reported, *out._base)
+            if any(known) != all(known) or not LOWEST <= out.ratio <= HIGHEST:
                 raise ValueError("its numbers contradict each other")  # noqa: TRY301 - one remedy
         except (KeyError, TypeError, ValueError) as exc:
             raise InvalidArgument(f"not a calibration: {type(exc).__name__}: {exc}") from exc
         return out
+
+
+def _from(anchor: tuple[int, int], counted: int, more: float, less: float) -> int:
+    """The size by what was reported for the anchor.
+
+    What was taken away gives back no more than its share: what the provider adds itself stays.
+    """
+    known, reported = anchor
+    if counted >= known:
+        return reported + math.ceil((counted - known) * more)
+    return reported - math.floor((known - counted) * min(less, reported / known))
+
+
+def _until(anchor: tuple[int, int], limit: int, more: float, less: float) -> float:
+    """The count for which `_from` gives `limit`."""
+    known, reported = anchor
+    if limit >= reported:
+        return known + (limit - reported) / more
+    return known - (reported - limit) / min(less, reported / known)
 
 
 def _number(value: JSONValue) -> float:

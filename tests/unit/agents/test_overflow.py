@@ -5,7 +5,7 @@ import pytest
 
 from massgen_core.agents import Agent
 from massgen_core.errors import ContextOverflow
-from massgen_core.events import ContextFitted, OverflowReported, Usage
+from massgen_core.events import ContextFitted, OverflowReported, TurnFinished, Usage
 from massgen_core.testing import Answer, ScriptedBackend
 from massgen_core.tokens import ModelInfo, estimating_counter
 
@@ -41,6 +41,21 @@ def test_a_provider_that_counts_more_is_met_by_smaller_requests(talk, only):
     assert backend.refused == len(reports) >= 1
     assert all(1024 == report.limit < report.used for report in reports)
     assert only(events, ContextFitted)
+
+
+def test_a_paste_that_is_counted_far_too_low_is_no_reason_to_give_up(talk):
+    backend = ScriptedBackend(["ok"] * 6, window=1024, counter=Heavier(3.5))
+
+    async def caps(model):
+        return await ScriptedBackend(window=128_000).caps(model)
+
+    backend.caps = caps
+    paste = "word " * 2_000
+    agent = talk.agent(backend, output_reserve=64)
+    events = talk.run(agent, paste, "and now?", paste, "well?")
+
+    assert ["ok"] * 4 == [event.text for event in events if isinstance(event, TurnFinished)]
+    assert backend.refused <= 3
 
 
 def test_the_numbers_of_a_refusal_teach_the_following_turns(talk):

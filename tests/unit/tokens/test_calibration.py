@@ -188,3 +188,19 @@ def test_what_comes_between_answers_is_learned_apart_from_them():
         calibration.answered(counted=500, reported=500)
         counted, reported = counted + 500, reported + 500
     assert 1.4 < calibration.ratio < 1.5
+
+
+def test_a_refusal_of_what_is_counted_far_too_low_leaves_room_for_less():
+    small, refused = (1_000, 1_400), (2_300, 9_500)
+    calibration = taught([small, refused])
+
+    assert calibration.upper(1_000) <= 1_400
+    assert 1_000 < calibration.budget(5_700) < 2_300
+
+
+def test_where_the_only_report_leaves_nothing_a_share_of_it_is_left():
+    calibration = taught([(2_300, 9_500)])
+
+    assert 0 == calibration.budget(5_700)
+    assert 2_300 * 5_700 // 9_500 == calibration.in_proportion(5_700)
+    assert 0 == Calibration(exact=True).in_proportion(5_700)
