@@ -172,9 +172,33 @@ def crash(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The speed of the engine beside its peers; writes docs/explanation/benchmarks.md."""
+    """The engine's speed and what it keeps; writes its part of docs/explanation/benchmarks.md."""
     install_workspace(session, *PLUGINS, groups=("bench",))
-    session.run("python", "tests/bench/report.py", *session.posargs)
+    session.run("python", "tests/bench/report.py", "bench", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Other libraries beside ours on the same work; writes its part of the same page."""
+    recommended = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
+    names = [req.partition(">")[0] for req in recommended["optional-dependencies"]["recommended"]]
+    ours = [word for name in (".", *(f"plugins/{one}" for one in names)) for word in ("-e", name)]
+    requirements = Path("tests/bench/peers/requirements.txt")
+    try:  # constraints.txt does not know theirs
+        session.install(*ours, "-r", str(requirements))
+    except nox.command.CommandFailed:  # one that cannot be had must not hide the others
+        session.install(*ours)
+        for requirement in requirements.read_text("utf-8").split():
+            session.install(requirement, success_codes=[0, 1])
+    session.run("python", "tests/bench/report.py", "peers", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Ten thousand turns against a mock provider, five minutes against a real model."""
+    install_workspace(session, *PLUGINS, groups=("test",))
+    install_model(session)
+    session.run("python", "tests/bench/report.py", "soak", *session.posargs)
 
 
 @nox.session

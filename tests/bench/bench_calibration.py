@@ -1,27 +1,27 @@
 """How far the calibrated estimate is from what the provider reported, turn by turn.
 
-    python tests/bench/bench_calibration.py [--json] [SESSION.jsonl ...]
+Usage: bench_calibration.py [--json], with transcripts in BENCH_FILES.
 
-A file is a transcript of the pi coding agent: one JSON object a line, assistant messages with the
-provider's `usage`. Its system prompt and tools are not in it, so the first turn is not scored, nor
-is the one after an answer that was aborted: the transcript has it, the next request did not. Real
-sessions are not part of the repository; without a file, or where it is missing, the table is empty.
+A session is a transcript of the pi coding agent: one JSON object a line, assistant messages with
+the provider's `usage`. Its system prompt and tools are not in it, so the first turn is not scored,
+nor is the one after an answer that was aborted: the transcript has it, the next request did not.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING, Any
+
+import data
 
 from massgen_core.messages import Message, Part, Text, ToolCall, ToolResult
 from massgen_core.tokens import Calibration, ModelCatalogue, TokenCounter, counter_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def turns(path: Path) -> Iterator[tuple[Message, dict[str, Any]]]:
@@ -85,30 +85,23 @@ def table(paths: list[Path]) -> dict[str, object]:
     for path in paths:
         errors = measure(path, counter_for(model), model.ratio)
         names = ("o200k as it is", "calibrated estimate", "calibrated upper")
-        rows += [row(name, found) for name, found in zip(names, errors.values(), strict=True)]
-    note = "Estimate of each request of a real coding session with Claude against the reported size"
+        pairs = zip(names, errors.values(), strict=True)
+        rows += [row(name, found) for name, found in pairs if found]
+    note = "Estimate of each request of a real coding session with Claude against the reported "
+    note += f"size, in percent of it. {data.named(paths)}"
     if not rows:
-        note = "Not measured: needs real sessions (`--json SESSION.jsonl` or BENCH_SESSIONS)"
+        note = "Not measured: no session with reported usage was given (`nox -s bench -- FILE`)."
     return {
         "title": "Calibration",
-        "note": f"{note}, in percent of it.",
+        "note": note,
         "columns": ["", "turns", "median", "worst too low", "1 % lower than", "worst too high"],
         "rows": rows,
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("sessions", nargs="*", type=Path)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    named = [Path(name) for name in os.environ.get("BENCH_SESSIONS", "").split(os.pathsep) if name]
-    found = table([path for path in asked.sessions or named if path.is_file()])
-    if asked.json:
-        print(json.dumps(found))
-        return
-    for line in [[found["note"]], found["columns"], *found["rows"]]:  # type: ignore[misc]  # JSON
-        print("  ".join(f"{cell!s:>20}" for cell in line))
+    found = table(data.sessions())
+    print(json.dumps(found, indent=None if "--json" in sys.argv else 2))
 
 
 if __name__ == "__main__":

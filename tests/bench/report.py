@@ -1,8 +1,11 @@
-"""Runs the benchmarks beside this file and writes their tables to docs/explanation/benchmarks.md.
+"""Runs benchmarks and writes what they measured into their section of the page.
 
-Usage: report.py [NAME...]      all of them, or only bench_NAME.py
+    report.py bench [NAME...] [FILE...]    bench_*.py beside this file; names: only print these
+    report.py peers [FILE...]              the other libraries in the environment, and ours
+    report.py soak                         thousands of turns, as the environment says
 
-Each `bench_*.py` run with `--json` prints one object, or a list of them:
+A FILE is a real session or a list of episodes; without one the excerpts of tests/data are used.
+A script run with `--json` prints one table, or a list of them:
 
     {"title": "Append and fit", "note": "one sentence on what was measured",
      "columns": ["messages", "ours", "peer"], "rows": [[1000, "1.2 ms", "67 s"]]}
@@ -12,54 +15,55 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import data
+import page
+
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "explanation" / "benchmarks.md"
-HEAD = """\
-# Benchmarks
-
-`nox -s bench` measures this on your machine and writes this page. Timings are CPU time unless a
-column says otherwise; compare columns of one table, not tables of two machines.
-"""
+OF_BENCH = ("massgen-core", "tiktoken", "langchain-core")
+OF_PEERS = ("massgen-core", "tiktoken")
+OF_SOAK = ("massgen-core", "llmock", "xllamacpp")
 
 
-def machine() -> str:
-    peers = [f"{name} {version(name)}" for name in ("massgen-core", "tiktoken", "langchain-core")]
-    parts = [f"Python {platform.python_version()}", f"{os.cpu_count()} cores", platform.machine()]
-    day = datetime.now(UTC).date().isoformat()
-    return f"Measured on {day} with {', '.join([*parts, *peers])}.\n"
-
-
-def run(script: Path) -> list[dict[str, Any]]:
+def run(script: Path, files: list[str]) -> list[dict[str, Any]]:
     print(f"{script.name} …", flush=True)
+    environment = {**os.environ, data.VARIABLE: os.pathsep.join(files)} if files else None
     command = [sys.executable, str(script), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
+    if done.returncode:  # it said why; what did not hold is not written down as measured
+        sys.exit(done.returncode)
     tables = json.loads(done.stdout)
     return tables if isinstance(tables, list) else [tables]
 
 
-def markdown(table: dict[str, Any]) -> str:
-    rows = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    return "\n".join([f"## {table['title']}", "", table["note"], "", *lines, ""])
-
-
-def main(names: list[str]) -> None:
-    scripts = [HERE / f"bench_{name}.py" for name in names] or sorted(HERE.glob("bench_*.py"))
-    if not scripts:
-        sys.exit("no benchmarks: tests/bench has no bench_*.py")
-    tables = [markdown(table) for script in scripts for table in run(script)]
+def measured(scripts: list[Path], files: list[str]) -> list[str]:
+    tables = [page.markdown(table) for script in scripts for table in run(script, files)]
     print("\n".join(tables))
-    if not names:
-        PAGE.write_text("\n".join([HEAD, machine(), *tables]), "utf-8")
+    return tables
+
+
+def main(section: str, arguments: list[str]) -> None:
+    files = [name for name in arguments if Path(name).is_file()]
+    names = [name for name in arguments if name not in files]
+    match section:
+        case "bench":
+            chosen = [HERE / f"bench_{name}.py" for name in names]
+            tables = measured(chosen or sorted(HERE.glob("bench_*.py")), files)
+            if not names:
+                page.write("bench", [page.machine(OF_BENCH), *tables])
+        case "peers":
+            tables = measured([HERE / "compare.py"], files)
+            page.write("peers", [page.machine(OF_PEERS), *tables])
+        case "soak":
+            tables = measured([HERE.parent / "soak" / "soak.py"], files)
+            page.write("soak", [page.machine(OF_SOAK), *tables])
+        case _:
+            sys.exit(f"no section {section!r}: {', '.join(page.SECTIONS)}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1] if len(sys.argv) > 1 else "bench", sys.argv[2:])
