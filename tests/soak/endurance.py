@@ -1,13 +1,14 @@
 """A real agent over thousands of turns: what it did, and what must hold at the end.
 
 The agent's tokenizer lies: it finds half of the tokens. What it believes of the window is wrong as
-well, and each phase of a run asks a model it has never asked, so both must be learned once a phase
-and no more. Between phases everything is closed, and the session resumed from disk.
+well, and each phase of a run asks a model it has never asked, so both must be learned again.
+Between phases everything is closed, and the session resumed from disk.
 
-A *re-calibration* is such a phase: the first use of a model by this session, of which neither the
-window nor the ratio of its tokenizer is known. An *overflow* is a request the provider refused as
-too long (`OverflowReported` with the cause ``refused``). There may be 1.05 of them, or fewer, a
-re-calibration.
+An *overflow* is a request the provider refused as too long: `OverflowReported` with the cause
+``refused``. A *re-calibration* is an answer that met one: what was known of the model, its window
+or the ratio of its tokenizer, was wrong and had to be learned. One overflow must be enough to learn
+it: there may be 1.05 of them, or fewer, a re-calibration. And few answers may meet one at all: one
+for each model, whose window nobody knows before, and five in a thousand requests.
 """
 
 from __future__ import annotations
@@ -43,8 +44,15 @@ if TYPE_CHECKING:
 
 SESSION = "soak"
 MOST_OVERFLOWS = 1.05
+"""A re-calibration."""
+MOST_SURPRISES = 0.005
+"""Re-calibrations a request, beside one for each model."""
 MOST_PER_MESSAGE = 12_000
 """Bytes of memory a message may cost beside its text, which is held by design."""
+MOST_BEND = 1.5
+"""Growth in the later half against the first: what is held for each message is all that grows."""
+SAMPLES = 20
+"""How often memory is looked at."""
 ENOUGH_MESSAGES = 3_000
 """In fewer, what is loaded once and kept weighs more than what grows."""
 
@@ -73,29 +81,31 @@ class Ran:
 
     Attributes:
         turns: Turns that were answered.
-        phases: Re-calibrations: how often a model was asked for the first time.
+        models: How many models were asked, each for the first time.
         requests: Sent to the provider.
         messages: In the journal.
         text_bytes: Of all messages.
         fits: How often the view was made smaller.
         refused: Requests that were too long for the provider.
+        learned: Re-calibrations: answers that met such a refusal.
         cut: Answers that the window ended, and that went on.
         over: Answers to requests that were longer than the window.
         repaired: How often the order was put right.
         rejected: Plans of strategies that were not applied.
         tool_calls: Tools that ran.
         errors: What reached the user.
-        memory: Resident bytes, and messages in the journal, after each tenth of the turns.
+        memory: Resident bytes, and messages in the journal, from time to time.
         faults: What else is wrong: the journal, or a resumed view.
     """
 
     turns: int = 0
-    phases: int = 0
+    models: int = 0
     requests: int = 0
     messages: int = 0
     text_bytes: int = 0
     fits: int = 0
     refused: int = 0
+    learned: int = 0
     cut: int = 0
     over: int = 0
     repaired: int = 0
@@ -108,10 +118,26 @@ class Ran:
     @property
     def per_message(self) -> float:
         """Bytes that memory grew by for each message since the first tenth."""
-        if len(self.memory) < 2:
+        if len(self.memory) < SAMPLES // 2:
             return 0.0
-        (before, early), (after, late) = self.memory[0], self.memory[-1]
+        (before, early), (after, late) = self.early, self.memory[-1]
         return (after - before) / max(1, late - early)
+
+    @property
+    def bends(self) -> float:
+        """How much faster memory grows in the later half, a message."""
+        (one, few), (two, some), (three, all_) = (
+            self.early,
+            self.memory[len(self.memory) // 2],
+            self.memory[-1],
+        )
+        first, second = (two - one) / (some - few), (three - two) / (all_ - some)
+        return second / max(1.0, first)
+
+    @property
+    def early(self) -> tuple[int, int]:
+        """Bytes and messages after a tenth of the turns."""
+        return self.memory[(len(self.memory) - 1) // 10]
 
     def take(self, event: Event) -> None:
         """Counts an event."""
@@ -121,8 +147,9 @@ class Ran:
                 self.text_bytes += _size(message)
             case ContextFitted():
                 self.fits += 1
-            case OverflowReported(cause="refused"):
+            case OverflowReported(cause="refused", attempt=attempt):
                 self.refused += 1
+                self.learned += attempt == 1
             case OverflowReported(cause="cut"):
                 self.cut += 1
             case OverflowReported(cause="over"):
@@ -139,11 +166,15 @@ class Ran:
     def problems(self) -> list[str]:
         """What was promised and did not hold."""
         found = [f"an error reached the user: {error}" for error in self.errors] + self.faults
-        if self.refused > MOST_OVERFLOWS * self.phases:
-            found.append(f"{self.refused} overflows in {self.phases} re-calibrations")
+        if self.refused > MOST_OVERFLOWS * self.learned:
+            found.append(f"{self.refused} overflows in {self.learned} re-calibrations")
+        if self.learned > self.models + MOST_SURPRISES * self.requests:
+            found.append(f"{self.learned} re-calibrations in {self.requests} requests")
         text = self.text_bytes / max(1, self.messages)
         if self.messages > ENOUGH_MESSAGES and self.per_message > MOST_PER_MESSAGE + 2 * text:
             found.append(f"memory grows by {self.per_message:.0f} bytes a message of {text:.0f}")
+        if self.messages > ENOUGH_MESSAGES and self.bends > MOST_BEND:
+            found.append(f"memory grows {self.bends:.1f} times as fast in the later half")
         return found
 
 
@@ -160,6 +191,7 @@ class Setting:
         ask: What the user says in a turn.
         tools: What the agent may call.
         reserve: Tokens of an answer at most; None for the agent's own choice.
+        sample: Turns after which memory is looked at again.
     """
 
     folder: Path
@@ -170,6 +202,7 @@ class Setting:
     ask: Callable[[int], str]
     tools: Sequence[Tool] = ()
     reserve: int | None = None
+    sample: int = 1
 
     def agent(self, phase: int) -> Agent:
         info = self.model(phase)
@@ -189,13 +222,12 @@ async def run(setting: Setting, phases: Sequence[int], enough: Callable[[], bool
     """Runs phases of so many turns each, fewer if it is `enough` before; then checks the disk."""
     ran = Ran()
     shown: list[Message] = []
-    total = sum(phases)
     async with SessionStore.open(setting.folder) as store, store.create(SESSION):
         pass
     for phase, turns in enumerate(phases):
         if enough():
             break
-        ran.phases += 1
+        ran.models += 1
         agent = setting.agent(phase)
         async with (
             SessionStore.open(setting.folder) as store,
@@ -208,7 +240,7 @@ async def run(setting: Setting, phases: Sequence[int], enough: Callable[[], bool
                 if enough():
                     break
                 await _turn(setting, agent, session, ran)
-                if ran.turns % max(1, total // 10) == 0:
+                if ran.turns % setting.sample == 0:
                     gc.collect()
                     ran.memory.append((resident(), ran.messages))
             shown = agent._conversation(session).window.view.messages
