@@ -191,7 +191,7 @@ class Setting:
         ask: What the user says in a turn.
         tools: What the agent may call.
         reserve: Tokens of an answer at most; None for the agent's own choice.
-        sample: Turns after which memory is looked at again.
+        sample: Turns after which memory is looked at again; 0 for never.
     """
 
     folder: Path
@@ -202,7 +202,7 @@ class Setting:
     ask: Callable[[int], str]
     tools: Sequence[Tool] = ()
     reserve: int | None = None
-    sample: int = 1
+    sample: int = 0
 
     def agent(self, phase: int) -> Agent:
         info = self.model(phase)
@@ -240,7 +240,7 @@ async def run(setting: Setting, phases: Sequence[int], enough: Callable[[], bool
                 if enough():
                     break
                 await _turn(setting, agent, session, ran)
-                if ran.turns % setting.sample == 0:
+                if setting.sample and ran.turns % setting.sample == 0:
                     gc.collect()
                     ran.memory.append((resident(), ran.messages))
             shown = agent._conversation(session).window.view.messages

@@ -101,7 +101,6 @@ def against_local(seconds: float) -> tuple[Ran, float]:
             Liar(counter_for(known)),
             traffic.question,
             reserve=LOCAL_ANSWER,
-            sample=5,
         )
         return asyncio.run(closing(setting, [1_000_000], seconds))
 
@@ -151,12 +150,13 @@ def table(ran: dict[str, tuple[Ran, float]]) -> dict[str, object]:
         f"{LOCAL_WINDOW}. Of the tokens the agent's counter finds half; next to the mock, which "
         "counts characters, that is a third of those in prose and too many in Chinese. Ten times "
         "everything is closed, the session resumed, and a model asked that was never asked. "
-        "Overflows: requests the provider refused as too long; re-calibrations: answers that met one. There may be 1.05 "
-        "overflows a re-calibration, and one re-calibration a model and in 200 requests. Every "
-        "request is checked by the message order of OpenAI, Anthropic and Gemini (the "
-        "mock), the journal is verified at the end. Memory: resident, after a tenth of the turns "
-        "and at the end; the history is held in memory, so it grows with what is said. Wall time "
-        "a turn, the provider's included.",
+        "Overflows: requests the provider refused as too long; re-calibrations: answers that met "
+        "one. There may be 1.05 overflows a re-calibration, and one re-calibration a model and in "
+        "200 requests. Every request to the mock is checked by the message order of OpenAI, "
+        "Anthropic and Gemini; the journal is verified at the end. Memory: resident, after a tenth "
+        "of the turns and at the end; the history is held in memory, so it grows with what is "
+        "said. It is not shown for the local model, which lives in the same process. Wall time a "
+        "turn, the provider's included.",
         "columns": [
             *("provider", "turns", "messages", "tool calls", "requests", "fits", "models"),
             *("re-calibrations", "overflows", "cut answers", "answered over", "errors"),

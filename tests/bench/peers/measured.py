@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import data
-from peers.peer import Chat, Peer, exactly, size
+from peers.peer import Chat, Loop, Peer, exactly, size
 from traffic import agent_traffic
 
 from massgen_core.errors import ContextOverflowError
@@ -118,30 +118,30 @@ def _requests(fitting: Fitting, session: Transcript, budget: int) -> Iterator[li
 
 
 def loop(peer: Peer[Any]) -> Iterator[list[object]]:
-    """Messages, budget, turns, median, mean, first: CPU time to add one message and fit."""
+    """Messages, budget, turns, mean, median, first: the time to add one message and fit."""
     exactly()
     for messages, budget in CASES:
-        turns = list(_turns(peer, messages, budget))
-        first, rest = turns[0], turns[1:] or turns
-        cells = [_time(statistics.median(rest)), _time(statistics.fmean(rest)), _time(first)]
-        yield [f"{messages:,}", f"{budget:,}", len(rest), *cells]
+        native = peer.native(agent_traffic(messages + TURNS + 1))
+        history = peer.loop(budget, native[:messages])
+        gc.collect()
+        first, _ = _turn(history, native[messages])
+        walls, spent = [], 0.0
+        for message in native[messages + 1 :]:
+            cpu, wall = _turn(history, message)
+            walls.append(wall)
+            spent += cpu
+            if spent + first > CAP:
+                break
+        shown = [_time(value) for value in (spent / len(walls), statistics.median(walls), first)]
+        yield [f"{messages:,}", f"{budget:,}", len(walls), *shown]
 
 
-def _turns(peer: Peer[Any], messages: int, budget: int) -> Iterator[float]:
-    """CPU seconds of each turn; the first one finds the whole history."""
-    native = peer.native(agent_traffic(messages + TURNS + 1))
-    history = peer.loop(budget, native[:messages])
-    gc.collect()
-    spent = 0.0
-    for message in native[messages:]:
-        start = time.process_time()
-        history.add(message)
-        history.fit()
-        turn = time.process_time() - start
-        yield turn
-        spent += turn
-        if spent > CAP:
-            return
+def _turn(history: Loop[Any], message: Any) -> tuple[float, float]:
+    """CPU and wall seconds of a turn."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    history.add(message)
+    history.fit()
+    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def _time(seconds: float) -> str:
