@@ -179,8 +179,8 @@ def loops(found: list[Found]) -> dict[str, object]:
         "title": "Agent loop: append one message, fit",
         "note": f"CPU time per turn, on synthetic traffic of about 120 tokens a message, with the "
         f"same tokenizer. At most {TURNS:,} turns or {CAP:.0f} s a case; the first turn finds the "
-        "whole history, and is not in the mean. LiteLLM counts with its own tokenizer; Strands counts messages, and is "
-        "counted where it must keep a budget.",
+        "whole history, and is not in the mean. LiteLLM counts with its own tokenizer; Strands "
+        "counts messages, and is counted where it must keep a budget.",
         "columns": columns,
         "rows": [*rows(found, len(columns)), *unmeasured(found, len(columns))],
     }
