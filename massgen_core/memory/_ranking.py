@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Doc", "Ranked", "ScopeIndex", "passage_of"]
 
-_CANDIDATES: Final = 500
-"""Texts with the best words that are looked at closely, with their neighbours; and as many of the
-best by meaning. Scopes with fewer texts are ranked whole."""
+_CANDIDATES: Final = 1_000
+"""Texts with the best words that are looked at closely, with their neighbours; and half as many of
+the best by meaning. Scopes with fewer matches are ranked whole."""
 _NOTHING: Final[Mapping[str, Mapping[int, float]]] = {}
 
 
@@ -54,7 +54,7 @@ class ScopeIndex:
     Analysis of Fusion Functions, TOIS 2023).
 
     Args:
-        candidates: How many of the best by words, and by meaning, are looked at closely.
+        candidates: How many of the best by words are looked at closely; by meaning, half of it.
 
     Example:
         >>> index = ScopeIndex()
@@ -134,12 +134,13 @@ class ScopeIndex:
             InvalidArgument: If the vector is not as long as those of the documents.
         """
         texts, terms = self._texts, list(terms_of(query))
-        words = texts.matches(terms, self._candidates)
+        wanted = max(self._candidates, 2 * k)
+        words = texts.matches(terms, wanted)
         meaning = self._meaning(vector)
         stores = {f"store:{name}": parts.foreign(texts, scores) for name, scores in extra.items()}
-        centres = set(parts.best(words, texts.numbers, self._candidates)).union(*stores.values())
+        centres = set(parts.best(words, texts.numbers, wanted)).union(*stores.values())
         if meaning:
-            centres.update(meaning.best(texts.numbers, self._candidates))
+            centres.update(meaning.best(texts.numbers, wanted // 2))
         slots = self._with_neighbours(centres)
         found: dict[str, Mapping[int, float]] = {
             **parts.by_words(texts, terms, words, slots),

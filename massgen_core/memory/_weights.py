@@ -19,9 +19,9 @@ SITTING: Final = 0.3
 SPEAKER: Final = 0.25
 DATE: Final = 0.2
 """For a text whose speaker, or whose month or year, the query names."""
-DENSE: Final = 0.7
+DENSE: Final = 1.0
 DENSE_WINDOW: Final = 0.5
-"""By vectors: of the text with its neighbours, and of its window."""
+"""By vectors: of the text with its neighbours, and of its window; as much as by words."""
 STORE: Final = 0.3
 """Of what an index of a plugin says."""
 
