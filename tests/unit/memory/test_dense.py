@@ -72,7 +72,7 @@ def test_the_scores_are_cosines_of_the_text_with_its_neighbours_and_of_its_windo
     known = np.linalg.norm(sums, axis=1) > 1e-6
     around = units(sums) @ query
     around[~known] = around[known].mean() if known.any() else 0
-    close = 5e-3  # half precision, stretched to the range from 0 to 1
+    close = 5e-3  # cosines are rounded to six digits, then stretched to the range from 0 to 1
     assert list(normal(near)) == pytest.approx(meaning.near[1:].tolist(), abs=close)
     assert list(0.5 * normal(around)) == pytest.approx(meaning.around[1:].tolist(), abs=close)
 
