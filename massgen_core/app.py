@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
 from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.context import ContextEngine
 from massgen_core.errors import UnknownModel
+from massgen_core.events import MemoryDegraded
 from massgen_core.plugin import PluginContext, PluginHost
 from massgen_core.settings import DEFAULT_BACKEND, load_settings, read_names
 from massgen_core.tokens import ModelCatalogue, ModelInfo, counter_for
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from massgen_core.clock import Clock
     from massgen_core.context import TruncationStrategy
     from massgen_core.events import Event
-    from massgen_core.memory import Embedder
+    from massgen_core.memory import Embedder, Memory
     from massgen_core.messages import JSONValue
     from massgen_core.sessions import Session, SessionStore
     from massgen_core.settings import Loaded, Lookup, Names, Settings
@@ -54,6 +56,7 @@ class App:
         host: The plugins.
         models: The catalogue of models, with the corrections of the settings.
         path: The database file, or its folder.
+        degraded: What plugins of memory could not do so far.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class App:
         self._backend: Backend | None = None
         self._others: dict[str, Backend] = {}
         self._embedder: Embedder | None = None
+        self._memory: Memory | None = None
+        self.degraded: list[MemoryDegraded] = []
 
     @classmethod
     def load(
@@ -165,6 +170,43 @@ class App:
             )
             self._store = await self._stack.enter_async_context(opening)
         return self._store
+
+    async def memory(self, *, read_only: bool = False) -> Memory:
+        """Long-term memory; the same object at each call, closed with the app.
+
+        Raises:
+            StorageError: The database cannot be opened.
+            PluginError: An index or the embedder is not installed, or broken.
+        """
+        from massgen_core.memory import Memory, Plugins  # noqa: PLC0415 - loads sqlite3
+        from massgen_core.storage import database_path  # noqa: PLC0415
+
+        if self._memory is None:
+            chosen = self.settings.memory_store
+            own = {} if chosen is None else {chosen.name: chosen.settings}
+            file = database_path(self.path)
+            context = replace(self.context, data_dir=file.parent / f"{file.stem}.indexes")
+            names = dict.fromkeys([*self.settings.memory.indexes, *own])
+            stores = {
+                name: self.host.create("memory_store", name, own.get(name), context)
+                for name in names
+            }
+            opening = Memory.open(
+                file,
+                plugins=Plugins(embedder=self.embedder(), stores=stores),
+                synchronous=self.settings.storage.synchronous,
+                read_only=read_only,
+                clock=self._clock,
+                told=self._told,
+            )
+            self._memory = await self._stack.enter_async_context(opening)
+        return self._memory
+
+    def _told(self, name: str, reason: str) -> None:
+        """An event for what a plugin of memory could not do."""
+        event = MemoryDegraded(name, reason)
+        self.degraded.append(event)
+        self.host.observe(event)
 
     def backend(self) -> Backend:
         """The backend; the same object at each call, closed with the app.

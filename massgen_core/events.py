@@ -194,6 +194,20 @@ class JournalQuarantined:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryDegraded:
+    """A plugin of long-term memory could not help, or had to be rebuilt; nothing was lost.
+
+    Attributes:
+        name: The index by its registered name, or ``embedder``, ``reranker``, ``query expander``.
+        reason: What happened.
+    """
+
+    kind: ClassVar[str] = "memory.degraded"
+    name: str
+    reason: str
+
+
 # Backend: what `Backend.stream` yields
 
 
@@ -336,7 +350,7 @@ ContextEvent: TypeAlias = (
     | OverflowReported
     | HistoryRepaired
 )
-MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined
+MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined | MemoryDegraded
 BackendEvent: TypeAlias = (
     TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished
 )

@@ -11,10 +11,12 @@ from massgen_core.cli import (
     _config,
     _context,
     _doctor,
+    _memory,
     _models,
     _plugins,
     _run,
     _sessions,
+    _upkeep,
 )
 from massgen_core.cli._codes import MEANINGS
 from massgen_core.cli._command import shaped, take_options
@@ -64,6 +66,8 @@ app.callback(
 )(shaped(_root, [_VERSION]))
 _run.add_to(app)
 app.add_typer(_sessions.app, name="session")
+_upkeep.add_to(_memory.app)
+app.add_typer(_memory.app, name="memory")
 _bench.add_to(_context.app)
 app.add_typer(_context.app, name="context")
 app.add_typer(_plugins.app, name="plugins")

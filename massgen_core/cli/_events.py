@@ -10,6 +10,7 @@ from massgen_core.events import (
     Finished,
     HistoryRepaired,
     JournalQuarantined,
+    MemoryDegraded,
     MessageAppended,
     OverflowReported,
     PlanRejected,
@@ -63,7 +64,7 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
             | HistoryRepaired()
         ):
             return _context(event, restore)
-        case SessionResumed() | JournalQuarantined():
+        case SessionResumed() | JournalQuarantined() | MemoryDegraded():
             return [_memory(event)]
         case PluginFailed():
             return [f"plugin {event.name} of {event.dist} failed: {event.error}"]
@@ -155,6 +156,8 @@ def _memory(event: MemoryEvent) -> str:
                 f"session {event.session_id}: {event.entries:,} damaged entries from number "
                 f"{event.seq} on were set aside: {event.reason}"
             )
+        case MemoryDegraded():
+            return f"memory: {event.name}: {event.reason}"
         case _:
             assert_never(event)
 

@@ -13,8 +13,8 @@ from massgen_core.memory._ledger import Revision
 from massgen_core.memory._memory import Memory
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._repair import Mended
-from massgen_core.memory._scope import Scope, ScopeLike
-from massgen_core.memory._snapshots import Snapshot
+from massgen_core.memory._scope import Scope, ScopeLike, scope_of
+from massgen_core.memory._snapshots import Snapshot, check_snapshot
 from massgen_core.memory._stores import (
     Candidate,
     Change,
@@ -49,4 +49,6 @@ __all__ = [
     "Scope",
     "ScopeLike",
     "Snapshot",
+    "check_snapshot",
+    "scope_of",
 ]

@@ -53,10 +53,15 @@ def erasure(
     named: Sequence[MemoryRecord],
     call: Call,
     journals: Journals | None,
+    *,
+    dry_run: bool = False,
 ) -> Receipt:
-    """Erase the records and all that was derived from them, however far."""
+    """Erase the records and all that was derived from them, however far; or say what that is."""
     derived = _derived(conn, named)
     records = [*named, *derived]
+    if dry_run:
+        would = tuple(record.id for record in records)
+        return Receipt(would, would[len(named) :], call.now, call.actor, 0)
     sessions = () if journals is None else tuple(journals(conn, records))
     if not records:
         return Receipt((), (), call.now, call.actor, 0)

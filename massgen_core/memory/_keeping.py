@@ -26,7 +26,7 @@ from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.memory._snapshots import (
     Snapshot,
-    check,
+    check_snapshot,
     describe,
     folder_of,
     new_name,
@@ -98,6 +98,7 @@ class Keeping:
         *,
         scope: ScopeLike | None = None,
         principal: str | None = None,
+        dry_run: bool = False,
     ) -> Receipt:
         """Erases memories, and what was derived from them, from everything this memory writes to.
 
@@ -108,6 +109,7 @@ class Keeping:
             record_ids: One id, or several.
             scope: Where they must be; anywhere if omitted.
             principal: Who asks.
+            dry_run: Whether only to say what would be erased.
 
         Returns:
             What was erased, and where it still is.
@@ -121,8 +123,10 @@ class Keeping:
         def write(conn: sqlite3.Connection) -> tuple[Receipt, int]:
             records = [find(conn, one, scope, principal, right="write") for one in wanted]
             first = min((record.seq for record in records), default=0)
-            return erasure(conn, records, call, self._journals), first
+            return erasure(conn, records, call, self._journals, dry_run=dry_run), first
 
+        if dry_run:
+            return (await self._database.read(write))[0]
         receipt, first = await self._database.write(write)
         emptied = await self._database.checkpoint()
         for feed in self._feeds:
@@ -200,7 +204,7 @@ class Keeping:
             StorageCorrupt: It is damaged; nothing was changed.
             StorageBusy: Somebody has the file open; nothing was changed.
         """
-        await asyncio.to_thread(check, snapshot)
+        await asyncio.to_thread(check_snapshot, snapshot)
         await self._vectorizer.aclose()
         gone = await self._database.read(forgotten)
         kept = await self._database.replace_with(snapshot, self._clock)

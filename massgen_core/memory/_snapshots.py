@@ -104,7 +104,7 @@ def prune(folder: Path, keep: int) -> list[Snapshot]:
     return old
 
 
-def check(path: Path) -> Snapshot:
+def check_snapshot(path: Path) -> Snapshot:
     """The snapshot, if it is whole: file, hash, and every entry of the ledger in it.
 
     Raises:

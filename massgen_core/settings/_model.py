@@ -147,6 +147,30 @@ class ContextSection(Section):
         return value
 
 
+class RetrievalSection(Section):
+    """What long-term memory gives to a question."""
+
+    limit: Annotated[int, Field(ge=1)] = Field(
+        default=5, description="Memories at most, pinned ones not counted."
+    )
+    tokens: Tokens | None = Field(
+        default=None, description="Tokens that all of them may have together; null for no limit."
+    )
+
+
+class MemorySection(Section):
+    """Long-term memory; the section `embedder` adds recall by meaning."""
+
+    indexes: tuple[str, ...] = Field(
+        default=(),
+        description="Registered names of memory stores that index it; any may be taken away again "
+        "without losing a memory. The own settings of one of them stand in `memory_store`.",
+    )
+    retrieval: RetrievalSection = Field(
+        default_factory=RetrievalSection, description="What it gives to a question."
+    )
+
+
 class AgentSection(Section):
     """How an agent works."""
 
@@ -200,6 +224,7 @@ class Settings(BaseSettings):
     context: ContextSection = Field(
         default_factory=ContextSection, description="When and how far a context is shrunk."
     )
+    memory: MemorySection = Field(default_factory=MemorySection, description="Long-term memory.")
     agent: AgentSection = Field(default_factory=AgentSection, description="How an agent works.")
     backend: SelectedBackend | None = Field(
         default=None, description="The backend that talks to the model, with its own keys."

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from massgen_core.settings._check import OWN
-from massgen_core.settings._model import ModelOverride, Selected, SelectedBackend, Settings
+from massgen_core.settings._model import (
+    ModelOverride,
+    Section,
+    Selected,
+    SelectedBackend,
+    Settings,
+)
 from massgen_core.settings._secrets import redacted
 
 if TYPE_CHECKING:
@@ -90,14 +96,20 @@ def _sections() -> Iterator[str]:
 
 
 def _table(model: type[BaseModel], section: str) -> Iterator[str]:
-    schema = model.model_json_schema()
     yield "| Key | Type | Default | Meaning |"
     yield "| --- | --- | --- | --- |"
-    for key, found in schema["properties"].items():
-        if key != OWN:
+    yield from _rows(model, section)
+    yield ""
+
+
+def _rows(model: type[BaseModel], section: str) -> Iterator[str]:
+    for key, found in model.model_json_schema()["properties"].items():
+        inner = model.model_fields[key].annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _rows(inner, f"{section}.{key}")
+        elif key != OWN:
             path, kind = f"{section}.{key}", _type(found).replace("|", "\\|")
             yield f"| `{path}` | {kind} | {_default(found)} | {found['description']} |"
-    yield ""
 
 
 def _default(schema: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from massgen_core.storage._blobs import (
     unpack,
 )
 from massgen_core.storage._copy import free_name, sync_file
-from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous
+from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous, stored_schema
 from massgen_core.storage._files import FILE_NAME, database_path, sync_folder
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
@@ -43,6 +43,7 @@ __all__ = [
     "get_blobs",
     "get_refs",
     "put_blobs",
+    "stored_schema",
     "sync_file",
     "sync_folder",
     "unpack",

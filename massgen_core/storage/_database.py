@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import warnings
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
@@ -20,6 +21,7 @@ from massgen_core.storage._connect import (
 from massgen_core.storage._copy import copy_database, free_name, swap_in
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import sync_folder
+from massgen_core.storage._migrate import schema_version
 from massgen_core.storage._opening import Opening
 from massgen_core.storage._readers import Readers
 from massgen_core.storage._writer import Writer
@@ -284,6 +286,16 @@ class Database:
             path=str(self.path),
             hint="Use it inside the `async with` block that opened it.",
         )
+
+
+def stored_schema(path: Path) -> int:
+    """The schema version of a database file; nothing is changed.
+
+    Raises:
+        StorageError: There is none, or it is no database of ours.
+    """
+    with translating(path), closing(connect_read_only(path, busy_timeout=BUSY_TIMEOUT)) as conn:
+        return schema_version(conn, path)
 
 
 async def _built(build: Callable[[], Database]) -> Database:

@@ -14,6 +14,7 @@ from massgen_core.events import (
     Finished,
     HistoryRepaired,
     JournalQuarantined,
+    MemoryDegraded,
     MessageAppended,
     Operation,
     OverflowReported,
@@ -79,6 +80,7 @@ TOLD = {
     JournalQuarantined("s", 7, 2, "torn"): [
         "session s: 2 damaged entries from number 7 on were set aside: torn"
     ],
+    MemoryDegraded("chroma", "rebuilt: asked for"): ["memory: chroma: rebuilt: asked for"],
     ToolStarted(CALL): ['tool dig {"deep": true}'],
     ToolFinished(CALL, "earth", is_error=False): ["tool dig answered: earth"],
     ToolFinished(CALL, "rock " * 99, is_error=True): [f"tool dig failed: {('rock ' * 99)[:71]}…"],

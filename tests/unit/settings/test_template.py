@@ -54,7 +54,14 @@ def test_a_plugin_that_cannot_be_loaded_is_told_in_a_comment():
 
 def test_every_key_has_a_description_and_a_line_in_the_reference():
     page = reference()
-    for section, model in {**sections(), "models.NAME": ModelOverride}.items():
+
+    def check(section, model):
         for key, field in model.model_fields.items():
             assert field.description, f"{section}.{key}"
-            assert f"| `{section}.{key}` | " in page
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(f"{section}.{key}", field.annotation)
+            else:
+                assert f"| `{section}.{key}` | " in page
+
+    for section, model in {**sections(), "models.NAME": ModelOverride}.items():
+        check(section, model)

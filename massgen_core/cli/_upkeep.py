@@ -1,0 +1,169 @@
+"""``mgc memory``: checking, mending, copying and moving the whole of it."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from massgen_core.cli._codes import Code
+from massgen_core.cli._command import command
+from massgen_core.cli._input import agreed
+from massgen_core.cli._memory import DryRun, ScopeOption, scope_from, with_memory
+from massgen_core.cli._options import DatabasePath, Yes
+from massgen_core.cli._reply import Reply
+from massgen_core.cli._screen import moment
+from massgen_core.cli._state import Cli
+from massgen_core.cli._table import table_of
+from massgen_core.errors import InvalidArgument, LedgerCorrupt
+
+if TYPE_CHECKING:
+    from massgen_core.memory import Imported, MemoryReport, Snapshot
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    command(app, "verify")(verify)
+    command(app, "repair")(repair)
+    command(app, "migrate")(migrate)
+    command(app, "snapshot")(snapshot)
+    command(app, "restore")(restore)
+    command(app, "rewind")(rewind)
+    command(app, "export")(export)
+    command(app, "import")(import_)
+
+
+def verify(cli: Cli, path: DatabasePath = None) -> Reply:
+    """Checks every entry of the ledger, the tables and the indexes. Damage ends with 5."""
+    report = with_memory(cli, path, lambda memory: memory.verify())
+    return _checked(report)
+
+
+def _checked(report: "MemoryReport") -> Reply:
+    size = f"{report.entries:,} log entries of {report.records:,} memories"
+    if report.ok:
+        return Reply(report, f"{size}: no damage\n")
+    rows = [(one.place, one.what, "yes" if one.lost else "no") for one in report.problems]
+    return Reply(
+        report,
+        table_of(("place", "what is wrong", "content lost"), rows),
+        code=Code.INTEGRITY,
+        error=LedgerCorrupt(
+            f"{len(rows)} problems in {size}",
+            hint="`mgc memory repair` mends what can be mended, after a copy was put aside.",
+        ),
+    )
+
+
+def repair(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Reply:
+    """Mends what `verify` finds: the damaged file is copied aside first."""
+    if dry_run:
+        return _checked(with_memory(cli, path, lambda memory: memory.verify()))
+    done = with_memory(cli, path, lambda memory: memory.repair(), write=True)
+    for record_id in done.restored:
+        cli.note(f"{record_id} is back at its last intact revision")
+    for record_id in done.lost:
+        cli.note(f"{record_id} is lost: no revision of it is intact")
+    return Reply(done, f"{done.entries:,} damaged log entries, {done.vectors:,} damaged vectors\n")
+
+
+def migrate(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Reply:
+    """Brings the database to the newest schema, after a backup; opening it does that, too."""
+    from massgen_core.storage import SCHEMA, database_path, stored_schema
+
+    file = database_path(cli.app(path).path)
+    if not file.exists():
+        raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Pass --path.")
+    before = stored_schema(file)
+    if not dry_run and before < len(SCHEMA):
+        with_memory(cli, path, lambda memory: memory.verify(), write=True)
+    data = {"file": file, "before": before, "after": len(SCHEMA), "done": not dry_run}
+    return Reply(data, f"schema {before} → {len(SCHEMA)}\n")
+
+
+def snapshot(
+    cli: Cli,
+    into: Annotated[
+        Path | None, typer.Option(help="Folder; massgen.db.snapshots beside the file if omitted.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(help="How many to keep there; all if omitted.", min=1)
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--list", help="List those there are, and make none.")
+    ] = False,
+    path: DatabasePath = None,
+) -> Reply:
+    """Makes a complete copy of the database while others write to it. Prints its file."""
+    if show:
+        found = with_memory(cli, path, lambda memory: memory.snapshots(into))
+        rows = [_described(one) for one in found]
+        return Reply(found, table_of(("file", "made", "memories", "sessions", "bytes"), rows))
+    made = with_memory(cli, path, lambda memory: memory.snapshot(into, keep=keep), write=True)
+    return Reply(made, f"{made.path}\n")
+
+
+def _described(one: "Snapshot") -> tuple[object, ...]:
+    return one.path, moment(one.created_at), one.records, one.sessions, one.size
+
+
+def restore(
+    cli: Cli,
+    file: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="The file of a snapshot.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    path: DatabasePath = None,
+) -> Reply:
+    """Puts a snapshot in the place of the database, sessions included, after checking it."""
+    from massgen_core.memory import check_snapshot
+
+    checked = check_snapshot(file)
+    if dry_run:
+        return Reply(checked, f"{file} is whole: {checked.records:,} memories\n")
+    agreed(f"Replace the database by the snapshot of {moment(checked.created_at)}?", yes=yes)
+    kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True)
+    cli.note(f"the database as it was is kept as {kept}")
+    return Reply({"restored": file, "kept": kept})
+
+
+def rewind(
+    cli: Cli,
+    until: Annotated[str, typer.Argument(help="A log entry's number, or a date in ISO 8601.")],
+    path: DatabasePath = None,
+) -> Reply:
+    """Brings every memory back to what it was at a point of the log; `undo` takes it back."""
+    point: int | str = int(until) if until.isdecimal() else until
+    done = with_memory(cli, path, lambda memory: memory.rewind(point), write=True)
+    return Reply(done, f"{len(done):,} memories changed\n")
+
+
+def export(
+    cli: Cli,
+    file: Annotated[Path, typer.Argument(help="The archive to write.")],
+    scope: ScopeOption = None,
+    path: DatabasePath = None,
+) -> Reply:
+    """Writes all memories, or those of a scope, with their history as JSON lines."""
+    whose = scope_from(scope) if scope else None
+    lines = with_memory(cli, path, lambda memory: memory.export(file, scope=whose))
+    return Reply({"file": file, "lines": lines}, f"{lines:,} lines\n")
+
+
+def import_(
+    cli: Cli,
+    file: Annotated[Path, typer.Argument(help="What `mgc memory export` wrote.")],
+    path: DatabasePath = None,
+) -> Reply:
+    """Takes an archive in; doing it twice changes nothing."""
+    if not file.is_file():
+        raise InvalidArgument(f"there is no file {str(file)!r}")
+
+    done = with_memory(cli, path, lambda memory: memory.import_(file), write=True)
+    return Reply(done, f"{_counted(done)}\n")
+
+
+def _counted(done: "Imported") -> str:
+    counts = f"{done.new:,} new, {done.continued:,} continued, {done.same:,} there already"
+    if not done.conflicts:
+        return counts
+    return f"{counts}; another memory is there under: {', '.join(done.conflicts)}"
