@@ -254,9 +254,15 @@ def _content_part(item: Any, index: int | None) -> ContentPart:
         part = Audio(f"audio/{body.get('format')}", _unbase64(body.get("data")))
     elif kind == "file" and isinstance(body, dict):
         part = _file(body)
-    if part is not None and _content_to_wire(part) == item:
+    if part is not None and _is_sound(part) and _content_to_wire(part) == item:
         return part
     return Unknown(kind, {key: value for key, value in item.items() if key != "type"})
+
+
+def _is_sound(part: ContentPart) -> bool:
+    """Whether what the wire put in its fields are texts: a journal gives nothing else back."""
+    texts = (getattr(part, name, None) for name in ("detail", "file_id", "name"))
+    return all(text is None or isinstance(text, str) for text in texts)
 
 
 def _content_to_wire(part: Part) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from massgen_core.errors import InvalidMessages
@@ -112,6 +112,10 @@ def test_from_the_wire_and_back_is_exact(message):
 
 
 @given(WIRE)
+@example({"role": "user", "content": [{"type": "file", "file": {"file_id": []}}]})
+@example(
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x", "detail": [1]}}]}
+)
 def test_the_wire_survives_the_journal(message):
     stored = json.dumps(message_to_json(from_openai(message)))
 
