@@ -119,11 +119,46 @@ class PlanRejected:
 
 @dataclass(frozen=True, slots=True)
 class StrategyFailed:
-    """A strategy raised instead of planning; the next one ran."""
+    """A strategy raised, hung or answered nonsense instead of planning; the next one ran.
+
+    Attributes:
+        strategy: Registered name.
+        error: What it did.
+    """
 
     kind: ClassVar[str] = "context.strategy_failed"
     strategy: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrategiesSuspended:
+    """Strategies are not asked in this fit and in those after it; then they are tried again.
+
+    Attributes:
+        strategies: Registered names.
+        fits: In how many fits, this one included.
+        reason: What they did, or failed to do.
+    """
+
+    kind: ClassVar[str] = "context.strategies_suspended"
+    strategies: tuple[str, ...]
+    fits: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundMissed:
+    """A text that was to be made while the turn went on is not used; others made room.
+
+    Attributes:
+        strategy: Registered name.
+        reason: Why not.
+    """
+
+    kind: ClassVar[str] = "context.background_missed"
+    strategy: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +343,24 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class FallbackUsed:
+    """A model could not answer, and the next one is asked; it answers for the rest of the turn.
+
+    What came of the answer before this event is void.
+
+    Attributes:
+        backend: Registered name of the backend that is asked now.
+        model: Its model.
+        error: Why the one before could not answer.
+    """
+
+    kind: ClassVar[str] = "agent.fallback_used"
+    backend: str
+    model: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFinished:
     """The agent answered; always the last event of a turn.
 
@@ -342,18 +395,14 @@ class PluginFailed:
     error: str
 
 
+FitEvent: TypeAlias = PlanRejected | StrategyFailed | StrategiesSuspended | BackgroundMissed
 ContextEvent: TypeAlias = (
-    ContextFitted
-    | ContextMeasured
-    | PlanRejected
-    | StrategyFailed
-    | OverflowReported
-    | HistoryRepaired
+    ContextFitted | ContextMeasured | FitEvent | OverflowReported | HistoryRepaired
 )
 MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined | MemoryDegraded
 BackendEvent: TypeAlias = (
     TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished
 )
-AgentEvent: TypeAlias = MessageAppended | ToolStarted | ToolFinished | TurnFinished
+AgentEvent: TypeAlias = MessageAppended | ToolStarted | ToolFinished | FallbackUsed | TurnFinished
 PluginEvent: TypeAlias = PluginFailed
 Event: TypeAlias = ContextEvent | MemoryEvent | BackendEvent | AgentEvent | PluginEvent

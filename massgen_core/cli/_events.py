@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from massgen_core.events import (
+    BackgroundMissed,
     ContextFitted,
     ContextMeasured,
+    FallbackUsed,
     Finished,
     HistoryRepaired,
     JournalQuarantined,
@@ -18,6 +20,7 @@ from massgen_core.events import (
     ReasoningBlock,
     ReasoningDelta,
     SessionResumed,
+    StrategiesSuspended,
     StrategyFailed,
     TextDelta,
     ToolCalled,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         BackendEvent,
         ContextEvent,
         Event,
+        FitEvent,
         MemoryEvent,
         Operation,
     )
@@ -60,6 +64,8 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
             | ContextMeasured()
             | PlanRejected()
             | StrategyFailed()
+            | StrategiesSuspended()
+            | BackgroundMissed()
             | OverflowReported()
             | HistoryRepaired()
         ):
@@ -68,7 +74,7 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
             return [_memory(event)]
         case PluginFailed():
             return [f"plugin {event.name} of {event.dist} failed: {event.error}"]
-        case ToolStarted() | ToolFinished() | MessageAppended() | TurnFinished():
+        case ToolStarted() | ToolFinished() | MessageAppended() | FallbackUsed() | TurnFinished():
             return _agent(event, verbose=verbose)
         case (
             TextDelta() | ReasoningDelta() | ReasoningBlock() | ToolCalled() | Usage() | Finished()
@@ -129,11 +135,8 @@ def _context(event: ContextEvent, restore: str) -> list[str]:
             return [head, *[operation_line(one, restore) for one in event.operations]]
         case ContextMeasured():
             return [gauge(event)]
-        case PlanRejected():
-            broken = f"it breaks invariant {event.invariant}: {event.reason}"
-            return [f"rejected a plan of {event.strategy}: {broken}"]
-        case StrategyFailed():
-            return [f"strategy {event.strategy} failed: {event.error}"]
+        case PlanRejected() | StrategyFailed() | StrategiesSuspended() | BackgroundMissed():
+            return [_fit(event)]
         case OverflowReported():
             sizes = [f"{event.used:,} tokens"] if event.used is not None else []
             sizes += [f"window {event.limit:,}"] if event.limit is not None else []
@@ -141,6 +144,22 @@ def _context(event: ContextEvent, restore: str) -> list[str]:
             return [_OVERFLOWS[event.cause].format(known)]
         case HistoryRepaired():
             return [f"put the messages in order: {problem}" for problem in event.problems]
+        case _:
+            assert_never(event)
+
+
+def _fit(event: FitEvent) -> str:
+    match event:
+        case PlanRejected():
+            broken = f"it breaks invariant {event.invariant}: {event.reason}"
+            return f"rejected a plan of {event.strategy}: {broken}"
+        case StrategyFailed():
+            return f"strategy {event.strategy} failed: {event.error}"
+        case StrategiesSuspended():
+            names = ", ".join(event.strategies)
+            return f"left out of {event.fits} fits: {names}, because it {event.reason}"
+        case BackgroundMissed():
+            return f"a text of {event.strategy} is not used: {event.reason}"
         case _:
             assert_never(event)
 
@@ -172,6 +191,8 @@ def _agent(event: AgentEvent, *, verbose: bool) -> list[str]:
         case MessageAppended():
             size = f"{event.tokens:,} tokens"
             return [f"entry {event.seq}: {event.message.role}, {size}"] if verbose else []
+        case FallbackUsed():
+            return [f"asking {event.model} of {event.backend} instead: {event.error}"]
         case TurnFinished():
             calls = "model call" if event.steps == 1 else "model calls"
             return [f"finished after {event.steps} {calls}"] if verbose else []

@@ -5,12 +5,14 @@ Strategies propose plans over groups of messages; the engine checks, carries out
 """
 
 from massgen_core.context._apply import quoted
-from massgen_core.context._engine import ContextEngine, Fit, FitReport, invalid_budget
+from massgen_core.context._breaker import Breaker
+from massgen_core.context._engine import ContextEngine, invalid_budget
 from massgen_core.context._groups import Group, handle_of
 from massgen_core.context._lexical import LexicalIndex, terms_of
 from massgen_core.context._newest import clip_newest
 from massgen_core.context._page import page_end
 from massgen_core.context._plan import (
+    Background,
     Clip,
     Drop,
     Eager,
@@ -26,11 +28,14 @@ from massgen_core.context._plan import (
     Restore,
     TruncationStrategy,
 )
+from massgen_core.context._report import Fit, FitReport
 from massgen_core.context._segments import Segments, measured, segments_of
 from massgen_core.context._view import View
 from massgen_core.context._window import ContextWindow, fit_to_json, view_from_json
 
 __all__ = [
+    "Background",
+    "Breaker",
     "Clip",
     "ContextEngine",
     "ContextWindow",

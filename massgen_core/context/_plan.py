@@ -94,8 +94,8 @@ class Replace:
 
     Attributes:
         groups: Numbers of the groups.
-        produce: Makes the text; awaited only when the engine carries the plan out. A `Produced`
-            brings the reason to report with it.
+        produce: Makes the text; awaited only when the engine carries the plan out, and for a
+            limited time. A `Produced` brings the reason to report with it.
         limit: Tokens the text may have; a longer one replaces nothing.
         reason: Why, in words for a person.
         price: Tokens that a paid model reads and writes to make it; 0 without a model.
@@ -220,4 +220,21 @@ class Prepares(Protocol):
 
         If it raises, that is told, and `plan` is asked all the same.
         """
+        ...
+
+
+@runtime_checkable
+class Background(Protocol):
+    """A strategy whose paid texts are made while the turn goes on.
+
+    Midway between the low-water mark and the trigger it is asked ahead, once before each fit; the
+    first `Replace` with a price in its plan is begun. It is carried out by the fit that is due
+    later, if what it stands for still is the beginning of the view. No fit waits for it: what is
+    not made by then is left to the strategies behind it. Where there is no loop that goes on
+    (`ContextWindow.fit`), nothing is begun ahead and the text is waited for.
+    """
+
+    @property
+    def background(self) -> bool:
+        """Whether it wants that."""
         ...

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from massgen_core.context._engine import FitReport
+from massgen_core.context._background import Prepared
+from massgen_core.context._breaker import Breaker
 from massgen_core.context._groups import Group, handle_of, opened_by
+from massgen_core.context._report import FitReport
 from massgen_core.context._view import View
 from massgen_core.errors import HandleNotFound, InvalidMessages
+from massgen_core.events import BackgroundMissed
 from massgen_core.messages import message_from_json, message_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from massgen_core.context._engine import ContextEngine, Fit
-    from massgen_core.events import Operation
+    from massgen_core.context._engine import ContextEngine
+    from massgen_core.context._report import Fit
+    from massgen_core.events import FitEvent, Operation
     from massgen_core.messages import JSONValue, Message
 
 
@@ -34,6 +38,9 @@ class ContextWindow:
         self.history: list[Group] = []
         self.view = View()
         self.operations: list[Operation] = []
+        self._breaker = Breaker()
+        self._prepared: Prepared | None = None
+        self._drafted = False
 
     def append(self, message: Message, tokens: int | None = None) -> int:
         """Adds one message to history and view; O(1). Returns its tokens.
@@ -88,15 +95,44 @@ class ContextWindow:
 
     def fit(self, limit: int) -> FitReport:
         """Makes the view small enough for `limit` tokens; see `ContextEngine.fit`."""
-        if not self.engine.due(self.view, limit):
+        if not self.engine.due(self.view, limit, self._breaker):
             return FitReport(self.view.tokens, self.view.tokens, limit)
-        return self._took(self.engine.fit(self.view, limit, self.history))
+        return self._took(self.engine.fit(self.view, limit, self.history, self._breaker))
 
     async def fit_async(self, limit: int) -> FitReport:
-        """As `fit`, on the running loop."""
-        if not self.engine.due(self.view, limit):
+        """As `fit`, on the running loop, where a text may be made ahead; see `Background`."""
+        engine = self.engine
+        if not engine.due(self.view, limit, self._breaker):
+            return await self._prepare(limit)
+        made = self._prepared is not None and self._prepared.made
+        prepared = self._prepared if made else None
+        missed: tuple[FitEvent, ...] = ()
+        if prepared is not None:
+            self._prepared = None
+            if not prepared.holds(self.view):
+                missed, prepared = (_changed(prepared),), None
+        fit = await engine.fit_async(self.view, limit, self.history, self._breaker, prepared)
+        return self._took(fit, missed)
+
+    def close(self) -> None:
+        """Stops what is made ahead. The window can be used further."""
+        if self._prepared is not None:
+            self._prepared.cancel()
+            self._prepared = None
+
+    async def _prepare(self, limit: int) -> FitReport:
+        """Begins a text ahead where one is wanted, once before each fit."""
+        engine = self.engine
+        if self._drafted or not engine.due_ahead(self.view, limit, self._breaker):
             return FitReport(self.view.tokens, self.view.tokens, limit)
-        return self._took(await self.engine.fit_async(self.view, limit, self.history))
+        self._drafted = True
+        view = self.view
+        draft, fit = await engine.draft(view, limit, self.history, self._breaker)
+        if draft is not None:
+            self.close()
+            self._prepared = Prepared(draft, view, engine.produce_timeout)
+        self._breaker = fit.breaker
+        return fit.report
 
     def restore(self, handle: str) -> tuple[Message, ...]:
         """The untouched messages behind a handle, in the order they were said.
@@ -117,10 +153,18 @@ class ContextWindow:
             hint="Handles are named in markers and reports: h and ten hexadecimal digits.",
         )
 
-    def _took(self, fit: Fit) -> FitReport:
+    def _took(self, fit: Fit, missed: tuple[FitEvent, ...] = ()) -> FitReport:
         self.view = fit.view
         self.operations.extend(fit.report.operations)
-        return fit.report
+        self._breaker = fit.breaker
+        self._drafted = self._drafted and not fit.report.operations
+        late = self._prepared
+        events = (*missed, *fit.report.events)
+        if late is not None and not late.holds(self.view):
+            self.close()
+            if all(getattr(event, "strategy", "") != late.strategy for event in events):
+                events = (*events, _changed(late))
+        return replace(fit.report, events=events) if events else fit.report
 
     def _answer_late(self, message: Message, size: int) -> None:
         """The result takes the place of the stand-in its call was closed with."""
@@ -146,6 +190,12 @@ class ContextWindow:
             if any(call.id == call_id for call in group.messages[0].calls):
                 return None if _stand_in(group, call_id) is None else group.number
         return None
+
+
+def _changed(prepared: Prepared) -> BackgroundMissed:
+    return BackgroundMissed(
+        prepared.strategy, "what it was made from is not the beginning of the view any more"
+    )
 
 
 def _stand_in(group: Group, call_id: str) -> int | None:

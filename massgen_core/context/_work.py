@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.context._apply import clip_group, is_summary, mask_group, summary_group
+from massgen_core.context._breaker import PAUSE
+from massgen_core.context._errortext import is_error_text
 from massgen_core.context._floor import NAME as FLOOR
 from massgen_core.context._floor import floor
 from massgen_core.context._groups import handle_of
@@ -21,14 +23,16 @@ from massgen_core.context._plan import (
     Restore,
 )
 from massgen_core.context._view import View
-from massgen_core.events import Operation, PlanRejected, StrategyFailed
+from massgen_core.events import Operation, PlanRejected, StrategiesSuspended, StrategyFailed
 from massgen_core.messages import check_order
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from massgen_core.context._breaker import Breaker, Trial
     from massgen_core.context._groups import Group
-    from massgen_core.context._plan import FitContext, Goal, Outcome, TruncationStrategy
+    from massgen_core.context._plan import FitContext, Goal, Outcome
+    from massgen_core.events import FitEvent
 
 _INTEGERS: Final = frozenset({int})
 _WORTH_PAYING: Final = 0.05
@@ -45,36 +49,70 @@ class _Refused(Exception):
 
 
 class Work:
-    """One fit in progress: the view so far and what was done to it."""
+    """One fit in progress: the view so far and what was done to it.
+
+    Attributes:
+        view: The view so far.
+        ctx: What strategies are given.
+        operations: What was done.
+        events: What went wrong.
+        trials: What came of each strategy, by its place in the chain.
+    """
 
     def __init__(self, view: View, ctx: FitContext) -> None:
         self.view = view
         self.ctx = ctx
         self.operations: list[Operation] = []
-        self.events: list[PlanRejected | StrategyFailed] = []
+        self.events: list[FitEvent] = []
+        self.trials: dict[int, Trial] = {}
 
-    def ask(self, strategy: TruncationStrategy, goal: Goal) -> Plan | None:
-        """The strategy's plan; None, with an event, if it raises or answers nonsense."""
-        try:
-            plan: object = strategy.plan(self.view, goal, self.ctx)
-        except Exception as exc:  # noqa: BLE001 - the strategy fence: it costs a plan, not the run
-            error = f"{type(exc).__name__}: {exc}"
-            self.events.append(StrategyFailed(strategy.name, error))
-            return None
-        if plan is None or isinstance(plan, Plan):
-            return plan
-        error = f"plan() returned {type(plan).__name__}, expected Plan or None"
-        self.events.append(StrategyFailed(strategy.name, error))
+    def take(self, index: int, strategy: str, answer: object) -> Plan | None:
+        """The plan in an answer; None, with an event, if the strategy raised or spoke nonsense.
+
+        Args:
+            index: Its place in the chain.
+            strategy: Its name.
+            answer: What its ``plan`` returned or raised.
+        """
+        if answer is None or isinstance(answer, Plan):
+            self.trials[index] = "sound"
+            return answer
+        if not isinstance(answer, Exception):
+            kind = type(answer).__name__
+            answer = TypeError(f"plan() returned {kind}, expected Plan or None")
+        self._failed(index, strategy, answer)
         return None
 
-    def carry_out(self, strategy: str, plan: Plan, goal: Goal) -> Generator[Replace, Outcome, None]:
-        """Applies all of the plan, or, with an event, nothing of it."""
-        view, records = self.view, []
+    def _failed(self, index: int, strategy: str, error: Exception) -> None:
+        self.trials[index] = "lost" if isinstance(error, TimeoutError) else "failed"
+        self.events.append(StrategyFailed(strategy, f"{type(error).__name__}: {error}"))
+
+    def take_ready(self, index: int, strategy: str, outcome: object) -> None:
+        """Notes, with an event if it failed, what came of preparing; see `preparation_of`."""
+        self.trials[index] = "sound"
+        if isinstance(outcome, Exception):
+            self._failed(index, strategy, outcome)
+
+    def carry_out(
+        self, index: int, strategy: str, plan: Plan, goal: Goal, *, prepaid: bool = False
+    ) -> Generator[Replace, Any, None]:
+        """Applies all of the plan, or, with an event, nothing of it.
+
+        Args:
+            index: The strategy's place in the chain.
+            strategy: Its name.
+            plan: What it proposes.
+            goal: What it was asked for.
+            prepaid: Whether its texts are paid for already.
+        """
+        view, records, paid = self.view, [], prepaid
         try:
             for operation in _operations(plan):
                 self._check(view, operation)
-                _check_price(view, operation, goal)
+                if not prepaid:
+                    _check_price(view, operation, goal)
                 text: Outcome = (yield operation) if isinstance(operation, Replace) else ""
+                paid |= _price(operation) > 0
                 done = operation
                 if isinstance(text, Produced):
                     done = replace(operation, reason=text.reason or operation.reason)
@@ -86,10 +124,37 @@ class Work:
             if not all(isinstance(operation, Drop) for operation in plan.operations):
                 _check_order(self.view, view)  # of whole groups that leave, nothing is left over
         except _Refused as refusal:
-            self.events.append(PlanRejected(strategy, refusal.invariant, refusal.reason))
+            self._refuse(index, strategy, refusal)
+            if paid:
+                self.trials[index] = "lost"
             return
         self.view = view
+        self.trials[index] = "sound"
         self.operations.extend(record for record in records if record is not None)
+
+    def paid_text(self, index: int, strategy: str, plan: Plan, goal: Goal) -> Replace | None:
+        """The first paid text of a plan that may be made, nothing being carried out; else None."""
+        try:
+            for operation in _operations(plan):
+                if _price(operation):
+                    self._check(self.view, operation)
+                    _check_price(self.view, operation, goal)
+                    return operation if isinstance(operation, Replace) else None
+        except _Refused as refusal:
+            self._refuse(index, strategy, refusal)
+        return None
+
+    def _refuse(self, index: int, strategy: str, refusal: _Refused) -> None:
+        self.trials[index] = "failed"
+        self.events.append(PlanRejected(strategy, refusal.invariant, refusal.reason))
+
+    def leave_out(
+        self, index: int, strategies: tuple[str, ...], breaker: Breaker, reason: str
+    ) -> None:
+        """Notes that strategies are not asked; an event tells of it once."""
+        self.trials[index] = "left_out"
+        if breaker.begins(index):
+            self.events.append(StrategiesSuspended(strategies, PAUSE, reason))
 
     def fall_to_floor(self, limit: int) -> None:
         """The last resort; raises ContextOverflowError if it is not enough."""
@@ -102,6 +167,8 @@ class Work:
     def _check(self, view: View, operation: PlanOperation) -> None:
         if not _well_formed(operation):
             raise _Refused(11, f"{type(operation).__name__} is no operation over a tuple of groups")
+        if type(operation.reason) is not str:
+            raise _Refused(11, "its reason is no text")
         numbers = operation.groups
         if not _INTEGERS.issuperset(map(type, numbers)) or len(set(numbers)) < len(numbers):
             raise _Refused(11, "groups are named by number, each once")
@@ -149,6 +216,8 @@ class Work:
             raise _Refused(13, f"its text could not be made: {type(text).__name__}: {text}")
         if not text.strip():
             raise _Refused(13, "its text is empty")
+        if operation.price and is_error_text(text):
+            raise _Refused(13, f"its text is an error: {' '.join(text.split())[:80]!r}")
         numbers = frozenset(operation.groups)
         groups = [group for group in view if group.number in numbers]
         summary = summary_group(groups, text, self.ctx.counter)
@@ -209,9 +278,20 @@ def _check_progress(before: View, after: View, plan: Plan, goal: Goal) -> None:
         raise _Refused(8, f"frees nothing: {before.tokens} tokens before, {after.tokens} after")
 
 
+def _price(operation: PlanOperation) -> int:
+    """What the operation costs; 0 for anything that is no price."""
+    price = operation.price if isinstance(operation, Replace) else 0
+    return price if type(price) is int else 0
+
+
+def is_paid(plan: Plan) -> bool:
+    """Whether a model has to be paid to carry the plan out."""
+    return type(plan.operations) is tuple and any(map(_price, plan.operations))
+
+
 def _check_price(view: View, operation: PlanOperation, goal: Goal) -> None:
     """Whether a paid text promises enough; asked before anything is paid for."""
-    if not isinstance(operation, Replace) or not operation.price:
+    if not isinstance(operation, Replace) or not _price(operation):
         return
     numbers = frozenset(operation.groups)
     promised = sum(group.tokens for group in view if group.number in numbers) - operation.limit
