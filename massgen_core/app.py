@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from massgen_core.agents import Agent, Function, Tool
+    from massgen_core.agents import Agent, Fallback, Function, Tool
     from massgen_core.backends import Backend
     from massgen_core.chain import Chosen
     from massgen_core.clock import Clock
@@ -151,6 +151,8 @@ class App:
             counter_for(model),
             trigger=context.trigger_threshold,
             target=context.target_ratio,
+            strategy_timeout=context.strategy_timeout,
+            produce_timeout=context.produce_timeout,
         )
 
     async def store(self, *, read_only: bool = False) -> SessionStore:
@@ -269,19 +271,32 @@ class App:
         Raises:
             UnknownModel: Neither knows it.
         """
-        caps = await self.backend().caps(self.model)
+        return await self._info(self.backend(), self.model)
+
+    async def _info(self, backend: Backend, model: str) -> ModelInfo:
+        caps = await backend.caps(model)
         try:
-            return self.models.get(self.model)
+            return self.models.get(model)
         except UnknownModel:
             return ModelInfo(
-                self.model,
-                self.backend().name,
+                model,
+                backend.name,
                 caps.window,
                 caps.max_output,
                 tools=caps.tools,
                 images=caps.images,
                 source="backend",
             )
+
+    async def _fallbacks(self) -> list[Fallback]:
+        from massgen_core.agents import Fallback  # noqa: PLC0415 - see agent
+
+        found = []
+        for one in self.settings.agent.fallbacks:
+            section = one.model_dump(exclude_none=True)
+            backend, model = self._backend_and_model(section)
+            found.append(Fallback(backend, model, await self._info(backend, model)))
+        return found
 
     async def agent(
         self,
@@ -307,7 +322,7 @@ class App:
 
         info = await self.model_info()
         settings = self.settings
-        return Agent(
+        agent = Agent(
             self.backend(),
             model=self.model,
             info=info,
@@ -319,7 +334,10 @@ class App:
             output_reserve=settings.context.output_reserve,
             safety=settings.context.safety,
             notify=settings.context.notify_agent,
+            fallbacks=await self._fallbacks(),
         )
+        self._stack.push_async_callback(agent.aclose)
+        return agent
 
     async def run(
         self, agent: Agent, session: Session, said: str | None = None

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from massgen_core.agents._conversation import Conversation
-from massgen_core.agents._journal import Source
-from massgen_core.agents._notice import largest_notice
 from massgen_core.agents._recall import NAME as RECALL
-from massgen_core.agents._recall import SPEC
+from massgen_core.agents._seat import Needs, Seat
 from massgen_core.agents._tools import tool_table
-from massgen_core.agents._turn import Budget, Turn
+from massgen_core.agents._turn import Turn
 from massgen_core.context import ContextEngine
-from massgen_core.errors import InvalidArgument, InvalidRequest
+from massgen_core.errors import InvalidArgument
 from massgen_core.messages import system
-from massgen_core.tokens import Calibration, ModelCatalogue, counter_for
+from massgen_core.tokens import ModelCatalogue, counter_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from massgen_core.agents._tools import Function, Tool
-    from massgen_core.backends import Backend, Caps
+    from massgen_core.backends import Backend
     from massgen_core.events import Event
     from massgen_core.messages import Message
     from massgen_core.sessions import Session
     from massgen_core.tokens import ModelInfo
+
+
+class Fallback(NamedTuple):
+    """A model that is asked when those before it cannot answer.
+
+    Attributes:
+        backend: Where it runs.
+        model: Its name there.
+        info: What is known of it; looked up in the shipped catalogue if omitted.
+    """
+
+    backend: Backend
+    model: str
+    info: ModelInfo | None = None
 
 
 class Agent:
@@ -51,6 +62,9 @@ class Agent:
             once something left, if the backend takes tools and the window has room for it.
         notify: Whether requests that offer that tool also say how many messages left. The note is
             no part of the journal, and changes only when a fit was made.
+        fallbacks: Who is asked, in order, when a request does not fit whatever is cut, is refused
+            as too long after all retries, or fails for a passing reason (`Transient`). The view is
+            fitted for its window, by its tokenizer and rules. It answers for the rest of the turn.
 
     Raises:
         UnknownModel: `info` is omitted and the catalogue does not have the model.
@@ -87,7 +101,9 @@ class Agent:
         safety: float = 0.02,
         recall: bool = True,
         notify: bool = False,
+        fallbacks: Sequence[Fallback | tuple[Backend, str]] = (),
     ) -> None:
+        _check(max_steps, output_reserve, safety)
         self.backend = backend
         self.model = model
         self.info = info or ModelCatalogue.shipped().get(model)
@@ -96,12 +112,17 @@ class Agent:
         self.max_steps = max_steps
         self._tools = tool_table(tools)
         self._head = (system(instructions),) if instructions else ()
-        self._reserve = output_reserve
-        self._safety = safety
-        self._recall = recall and RECALL not in self._tools
-        self._notify = notify
-        self._conversations: WeakKeyDictionary[Session, Conversation] = WeakKeyDictionary()
-        _check(max_steps, output_reserve, safety)
+        needs = Needs(
+            name,
+            self._head,
+            self._tools,
+            output_reserve,
+            safety,
+            recall and RECALL not in self._tools,
+            notify,
+        )
+        self._seat = Seat(backend, model, self.info, self.engine, needs)
+        self._fallbacks = self._others([Fallback(*one) for one in fallbacks], needs)
 
     async def run(
         self,
@@ -123,70 +144,46 @@ class Agent:
             InvalidRequest: The agent has tools and the model cannot be given any.
             ContextOverflowError: What must be sent does not fit the window, whatever is cut.
             BackendError: The provider failed; a `ContextOverflow` only after three smaller retries.
+                Of several models that failed the first one's error, with a note on each other.
             AgentError: A turn of this agent on this session has not ended.
             TooManySteps: The model called tools in each of `max_steps` answers.
         """
-        caps = await self._caps()
-        first = session not in self._conversations
-        conversation = self._conversation(session)
-        with conversation.alone():
-            conversation.order.keep_to(caps.rules)
+        first = not self._seat.knows(session)
+        speaker = await self._seat.speaker(session)
+        with speaker.conversation.alone():
             for opening in (session.quarantined, session.resumed) if first else ():
                 if opening is not None:
                     yield opening
-            for event in await conversation.begin(input):
+            for event in await speaker.conversation.begin(input):
                 yield event
-            async with aclosing(self._turn(conversation, caps).run()) as events:
+            others = [partial(seat.speaker, session) for seat in self._fallbacks]
+            turn = Turn(speaker, others, self._head, self._tools, self.max_steps)
+            async with aclosing(turn.run()) as events:
                 async for event in events:
                     yield event
 
-    def _turn(self, conversation: Conversation, caps: Caps) -> Turn:
-        return Turn(
-            self.backend,
-            conversation,
-            self.model,
-            self._head,
-            self._tools,
-            self._budget(caps),
-            self.max_steps,
-        )
+    async def aclose(self) -> None:
+        """Stop what is made in the background; the backends stay open, and so does the agent.
 
-    async def _caps(self) -> Caps:
-        caps = await self.backend.caps(self.model)
-        if self._tools and not caps.tools:
-            raise InvalidRequest(
-                f"the backend {self.backend.name!r} cannot give {self.model!r} tools, "
-                f"the agent {self.name!r} has {', '.join(self._tools)}",
-                backend=self.backend.name,
-                hint="Make the agent without tools, or choose a model that calls tools.",
-            )
-        return caps
+        Closing a session does the same for that session.
+        """
+        for seat in (self._seat, *self._fallbacks):
+            await seat.aclose()
 
-    def _conversation(self, session: Session) -> Conversation:
-        found = self._conversations.get(session)
-        if found is None:
-            counter = self.engine.counter
-            source = Source(self.name, self.model, counter.name)
-            calibration = Calibration(self.info.ratio, exact=counter.count_text("").exact)
-            found = Conversation(session, self.engine, calibration, source)
-            self._conversations[session] = found
-        return found
-
-    def _budget(self, caps: Caps) -> Budget:
-        window = min(self.info.window, caps.window)
-        longest = min(self.info.max_output, caps.max_output)
-        count = self.engine.counter.count
-        specs = [tool.spec for tool in self._tools.values()]
-        return Budget(
-            window=window,
-            longest_prompt=self.info.max_input,
-            reserve=self._reserve or max(1, min(longest, window // 4)),
-            safety=self._safety,
-            instructions=sum(count(message).tokens for message in self._head),
-            tools=count(specs).tokens,
-            recall=count([SPEC]).tokens if self._recall and caps.tools else 0,
-            notice=count(largest_notice()).tokens if self._notify else 0,
-        )
+    def _others(self, fallbacks: Sequence[Fallback], needs: Needs) -> list[Seat]:
+        seats: list[Seat] = []
+        asked = [(self.backend, self.model)]
+        for backend, model, info in fallbacks:
+            if any(backend is one and model == name for one, name in asked):
+                raise InvalidArgument(
+                    f"the fallback {model!r} of {backend.name!r} is asked before already",
+                    hint="A fallback is another model, or another backend.",
+                )
+            asked.append((backend, model))
+            known = info or ModelCatalogue.shipped().get(model)
+            engine = self.engine.with_counter(counter_for(known))
+            seats.append(Seat(backend, model, known, engine, needs))
+        return seats
 
 
 def _check(max_steps: int, output_reserve: int | None, safety: float) -> None:

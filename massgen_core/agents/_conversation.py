@@ -57,6 +57,7 @@ class Conversation:
         limit: The model's window as the provider named it in a refusal; None if it did not.
         ceiling: Counted tokens a view may have, after a refusal without numbers; None if none came.
         beside: What the window held beside the view in the last request that was answered.
+        torn: Whether something was appended in the middle of a turn that it does not have.
     """
 
     def __init__(
@@ -76,7 +77,20 @@ class Conversation:
         self._notice_is_known = False
         self._seq = 0
         self._busy = False
+        self.torn = False
         self._replay(session.entries)
+
+    async def catch_up(self) -> None:
+        """Takes in what was appended to the journal by others: other models, other agents.
+
+        The view is then theirs, counted by this conversation's tokenizer.
+        """
+        if self._session.seq > self._seq:
+            self._replay(await self._session.since(self._seq))
+
+    async def aclose(self) -> None:
+        """Stops what is made in the background."""
+        await self.window.aclose()
 
     @property
     def finished(self) -> Message | None:
@@ -233,10 +247,11 @@ class Conversation:
     def _follow(self, written: Sequence[Entry]) -> None:
         expected, self._seq = self._seq + 1, written[-1].seq
         if written[0].seq != expected:
+            self.torn = True
             raise SessionConflict(
                 f"entries {expected} to {written[0].seq - 1} were appended by someone else",
                 session_id=self._session.id,
-                hint="Open the session again: an agent that runs on it must be its only writer.",
+                hint="Run again without input: nobody else may append while a turn runs.",
             )
 
     def _take(self, message: Message, tokens: int | None) -> None:
@@ -272,6 +287,8 @@ class Conversation:
                     self._replay_note(entry.body)
 
     def _replay_fit(self, body: Mapping[str, Any], *, newest: bool) -> None:
+        self.order.changed()
+        self._notice_is_known = False
         self.window.operations.extend(map(operation_from_json, body["operations"]))
         if newest:
             view = view_from_json(self.window.history, body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,17 +13,23 @@ from massgen_core.agents._asking import Asking
 from massgen_core.agents._conversation import Conversation
 from massgen_core.agents._recall import NAME as RECALL
 from massgen_core.agents._recall import ROOM_SHARE as RECALL_SHARE
-from massgen_core.agents._tools import Tool
 from massgen_core.backends import Backend, Request
 from massgen_core.context import measured
-from massgen_core.errors import ContextOverflowError, TooManySteps
-from massgen_core.events import ToolFinished, ToolStarted, TurnFinished, Usage
+from massgen_core.errors import (
+    ContextOverflow,
+    ContextOverflowError,
+    MassgenError,
+    TooManySteps,
+    Transient,
+)
+from massgen_core.events import FallbackUsed, ToolFinished, ToolStarted, TurnFinished, Usage
 from massgen_core.messages import Message, Text, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from massgen_core.agents._notice import Notice
+    from massgen_core.agents._tools import Tool
     from massgen_core.events import Event
     from massgen_core.messages import ToolCall
 
@@ -148,33 +153,56 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of an agent over a conversation whose last message waits for an answer.
+class Speaker:
+    """A model that can answer in a conversation.
 
     Attributes:
         backend: Where the model runs.
-        conversation: What was said.
-        model: The model's name.
-        head: What precedes the view in every request.
-        tools: By name.
-        budget: How the window is shared out.
-        max_steps: Model calls it may take.
+        model: Its name there.
+        conversation: Its side of what was said.
+        budget: How its window is shared out.
     """
 
     backend: Backend
-    conversation: Conversation
     model: str
-    head: tuple[Message, ...]
-    tools: Mapping[str, Tool]
+    conversation: Conversation
     budget: Budget
-    max_steps: int
+
+
+class Turn:
+    """One turn of an agent over a conversation whose last message waits for an answer.
+
+    Args:
+        speaker: Who answers.
+        others: Make those ready who answer when the one before cannot, in order.
+        head: What precedes the view in every request.
+        tools: By name.
+        max_steps: Model calls it may take.
+    """
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        others: Sequence[Callable[[], Awaitable[Speaker]]],
+        head: tuple[Message, ...],
+        tools: Mapping[str, Tool],
+        max_steps: int,
+    ) -> None:
+        self.conversation = speaker.conversation
+        self.budget = speaker.budget
+        self._speaker = speaker
+        self._others = list(others)
+        self._head = head
+        self._tools = tools
+        self._max_steps = max_steps
+        self._failures: list[MassgenError] = []
 
     async def run(self) -> AsyncGenerator[Event, None]:
         """All steps; the last event is `TurnFinished`."""
         used: list[Usage] = []
         steps = 0
         while self.conversation.finished is None:
-            if steps == self.max_steps:
+            if steps == self._max_steps:
                 raise TooManySteps(
                     f"the model called tools in {steps} answers and gave no final one",
                     steps=steps,
@@ -192,8 +220,7 @@ class Turn:
 
     async def _step(self) -> AsyncGenerator[Event, None]:
         """One answer of the model, and the tools it calls."""
-        asking = Asking(self.backend, self.conversation, self.budget, self.head, self._request)
-        async with aclosing(asking.run()) as events:
+        async with aclosing(self._answer()) as events:
             async for event in events:
                 yield event
         if calls := self.conversation.open_calls:
@@ -201,9 +228,57 @@ class Turn:
                 async for event in events:
                     yield event
 
+    async def _answer(self) -> AsyncGenerator[Event, None]:
+        """One answer, of the first model that can give one."""
+        while True:
+            try:
+                speaker = self._speaker
+                asking = Asking(
+                    speaker.backend, self.conversation, self.budget, self._head, self._request
+                )
+                async with aclosing(asking.run()) as events:
+                    async for event in events:
+                        yield event
+            except (ContextOverflow, ContextOverflowError, Transient) as exc:
+                await self._fall_back(exc)
+                yield FallbackUsed(self._speaker.backend.name, self._speaker.model, _said(exc))
+            except MassgenError as exc:
+                if not self._failures:
+                    raise
+                raise self._first(exc) from exc
+            else:
+                self._failures.clear()
+                return
+
+    async def _fall_back(self, failure: MassgenError) -> None:
+        """Lets the next model speak that can.
+
+        Raises:
+            MassgenError: The first failure; there is none.
+        """
+        self._failures.append(failure)
+        while self._others:
+            ready = self._others.pop(0)
+            try:
+                self._speaker = await ready()
+            except MassgenError as exc:
+                self._failures.append(exc)
+            else:
+                self.conversation = self._speaker.conversation
+                self.budget = self._speaker.budget
+                return
+        raise self._first()
+
+    def _first(self, last: MassgenError | None = None) -> MassgenError:
+        """The first failure, with a note on each that followed."""
+        first, *later = self._failures if last is None else [*self._failures, last]
+        for failure in later:
+            first.add_note(f"fallback: {_said(failure)}")
+        return first
+
     def _request(self, messages: tuple[Message, ...]) -> Request:
         return Request(
-            self.model,
+            self._speaker.model,
             messages,
             tools=tuple([tool.spec for tool in self._offered().values()]),
             max_output=self.budget.answer(self.conversation),
@@ -211,14 +286,14 @@ class Turn:
 
     def _offered(self) -> Mapping[str, Tool]:
         """The tools of the next request, by name."""
-        return self._known() if self.budget.offers_recall(self.conversation) else self.tools
+        return self._known() if self.budget.offers_recall(self.conversation) else self._tools
 
     def _known(self) -> Mapping[str, Tool]:
         """The tools that a call is looked up in: recall is one once something left."""
         if not self.budget.recall or not self.conversation.recall.needed:
-            return self.tools
+            return self._tools
         room = self.budget.room(self.conversation)
-        return {**self.tools, RECALL: self.conversation.recall.tool(room)}
+        return {**self._tools, RECALL: self.conversation.recall.tool(room)}
 
     async def _use(self, calls: list[ToolCall]) -> AsyncGenerator[Event, None]:
         """Runs the tools at the same time; results are written down in the order of the calls."""
@@ -238,6 +313,10 @@ class Turn:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _said(failure: MassgenError) -> str:
+    return f"{type(failure).__name__}: {failure.message}"
 
 
 async def _result(call: ToolCall, tools: Mapping[str, Tool]) -> ToolResult:

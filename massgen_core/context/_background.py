@@ -76,3 +76,11 @@ class Prepared:
         """Stops it, if it still runs."""
         if not self._text.done() and not self._text.get_loop().is_closed():
             self._text.cancel()
+
+    async def stop(self) -> None:
+        """As `cancel`; it has ended when this returns."""
+        import asyncio  # noqa: PLC0415 - see above
+
+        self.cancel()
+        if self._text.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({self._text})

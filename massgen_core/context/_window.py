@@ -114,22 +114,21 @@ class ContextWindow:
         fit = await engine.fit_async(self.view, limit, self.history, self._breaker, prepared)
         return self._took(fit, missed)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Stops what is made ahead. The window can be used further."""
-        if self._prepared is not None:
-            self._prepared.cancel()
-            self._prepared = None
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            await prepared.stop()
 
     async def _prepare(self, limit: int) -> FitReport:
         """Begins a text ahead where one is wanted, once before each fit."""
         engine = self.engine
-        if self._drafted or not engine.due_ahead(self.view, limit, self._breaker):
+        if self._drafted or self._prepared or not engine.due_ahead(self.view, limit, self._breaker):
             return FitReport(self.view.tokens, self.view.tokens, limit)
         self._drafted = True
         view = self.view
         draft, fit = await engine.draft(view, limit, self.history, self._breaker)
         if draft is not None:
-            self.close()
             self._prepared = Prepared(draft, view, engine.produce_timeout)
         self._breaker = fit.breaker
         return fit.report
@@ -161,7 +160,8 @@ class ContextWindow:
         late = self._prepared
         events = (*missed, *fit.report.events)
         if late is not None and not late.holds(self.view):
-            self.close()
+            late.cancel()
+            self._prepared = None
             if all(getattr(event, "strategy", "") != late.strategy for event in events):
                 events = (*events, _changed(late))
         return replace(fit.report, events=events) if events else fit.report

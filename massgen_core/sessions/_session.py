@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Self
 from massgen_core.errors import SessionError
 from massgen_core.events import SessionResumed
 from massgen_core.sessions._ids import moment
-from massgen_core.sessions._journal import append
+from massgen_core.sessions._journal import append, read_entries
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from massgen_core.clock import Clock
@@ -33,6 +34,7 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_clock",
+        "_closing",
         "_database",
         "_lock",
         "_seq",
@@ -55,6 +57,29 @@ class Session:
         self._lock: FileLock | None = lock
         self._writer = writer
         self._seq = 0
+        self._closing: list[Callable[[], Awaitable[None]]] = []
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the newest entry; 0 if there is none."""
+        return self._seq
+
+    def at_close(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Has `callback` awaited when the session is closed, before another writer may open it."""
+        self._closing.append(callback)
+
+    async def since(self, seq: int) -> tuple[Entry, ...]:
+        """The entries after entry `seq`, those appended to this object among them.
+
+        Raises:
+            JournalCorrupt: One of them is damaged.
+        """
+        if seq >= self._seq:
+            return ()
+        read = partial(
+            read_entries, session_id=self.id, start=seq + 1, stop=self._seq + 1, kinds=None
+        )
+        return tuple(await self._database.read(read))
 
     def resume(
         self,
@@ -105,6 +130,8 @@ class Session:
         if lock is None:
             return
         try:
+            for callback in self._closing:
+                await callback()
             await self._database.settle()
         finally:
             lock.release(remove=True)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from massgen_core._redact import STARS
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_BACKEND: Final = "local"
 """The backend of a ``backend`` section that names none."""
 
 Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
 Tokens = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0.0)]
 
 
 class Section(BaseModel):
@@ -138,6 +141,15 @@ class ContextSection(Section):
         ),
     )
 
+    strategy_timeout: Seconds = Field(
+        default=10.0,
+        description="Seconds a strategy may take to plan; then the next one is asked.",
+    )
+    produce_timeout: Seconds = Field(
+        default=300.0,
+        description="Seconds a text may take that stands for what left; then nothing replaces it.",
+    )
+
     @field_validator("target_ratio")
     @classmethod
     def _at_most_the_trigger(cls, value: float, info: ValidationInfo) -> float:
@@ -171,12 +183,37 @@ class MemorySection(Section):
     )
 
 
+class FallbackSection(BaseModel):
+    """A model that is asked when those before it cannot answer; other keys are of its backend."""
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+    name: str | None = Field(
+        default=None, description="Registered name of its backend; the agent's own if omitted."
+    )
+    model: str | None = Field(
+        default=None, description="The model to ask; the one the backend is named for if omitted."
+    )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Without the values of other keys: one may be a secret."""
+        for key, value in super().__repr_args__():
+            yield key, value if key in type(self).model_fields else STARS
+
+
 class AgentSection(Section):
     """How an agent works."""
 
     instructions: str = Field(default="", description="Text of the agent's system message.")
     max_steps: Annotated[int, Field(ge=1)] = Field(
         default=50, description="Most model calls in one turn, tool calls in between."
+    )
+    fallbacks: tuple[FallbackSection, ...] = Field(
+        default=(),
+        description="Who is asked, in order, when the backend's model cannot answer: `name`, "
+        "`model`, and the backend's own settings.",
     )
 
 

@@ -124,6 +124,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return " or ".join(_type(choice) for choice in schema["anyOf"])
     if "enum" in schema:
         return " | ".join(f"`{choice}`" for choice in schema["enum"])
+    if "$ref" in schema:
+        return "mapping"
     if schema["type"] == "array":
         return f"list of {_type(schema['items'])}"
     words = {"string": "text", "integer": "whole number", "boolean": "true or false"}

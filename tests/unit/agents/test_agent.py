@@ -297,16 +297,36 @@ def test_an_unknown_model_needs_info():
         Agent(ScriptedBackend(), model="nobody-knows-this")
 
 
-def test_another_writer_on_the_session_is_noticed(talk):
+def test_another_writer_in_the_middle_of_a_turn_is_noticed(talk):
     async def main():
         agent = talk.agent(ScriptedBackend(["One.", "Two."]))
         async with talk.open() as store, store.create("s") as session:
+
+            async def disturbed():
+                async for event in agent.run(session, "Hi"):
+                    if isinstance(event, MessageAppended) and event.message.role == "user":
+                        await session.append(NewEntry.message(user("from elsewhere")))
+
+            with pytest.raises(SessionConflict):
+                await disturbed()
+            return [event async for event in agent.run(session, "Again")]
+
+    assert "Two." == asyncio.run(main())[-1].text
+    said = ["Hi", "from elsewhere", "One.", "Again", "Two."]
+    assert said == [message.text for message in talk.messages()]
+
+
+def test_what_others_append_between_turns_is_taken_in(talk):
+    async def main():
+        backend = ScriptedBackend(["One.", "Two."])
+        agent = talk.agent(backend)
+        async with talk.open() as store, store.create("s") as session:
             _ = [event async for event in agent.run(session, "Hi")]
             await session.append(NewEntry.message(user("from elsewhere")))
-            with pytest.raises(SessionConflict):
-                _ = [event async for event in agent.run(session, "Again")]
+            _ = [event async for event in agent.run(session, "Again")]
+        return [message.text for message in backend.requests[-1].messages]
 
-    asyncio.run(main())
+    assert ["Hi", "One.", "from elsewhere", "Again"] == asyncio.run(main())
 
 
 def test_appended_messages_are_told_with_their_place_and_size(talk, only):

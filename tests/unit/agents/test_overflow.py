@@ -162,7 +162,7 @@ def test_a_resumed_agent_knows_what_it_had_learned(talk):
         async with talk.open() as store, store.open_session("s", create=True) as session:
             for said in inputs:
                 _ = [event async for event in agent.run(session, said)]
-            conversation = agent._conversation(session)
+            conversation = await agent._seat.conversation(session)
             state = conversation.calibration.to_json()
             return state, conversation.limit, conversation.ceiling
 

@@ -241,7 +241,7 @@ def test_an_answer_that_does_not_fit_beside_the_prompt_teaches_the_window(talk, 
 
     async def ceiling():
         async with talk.open() as store, store.open_session("s") as session:
-            conversation = agent._conversation(session)
+            conversation = await agent._seat.conversation(session)
             return conversation.ceiling, conversation.limit
 
     assert (None, 600) == asyncio.run(ceiling())

@@ -102,7 +102,7 @@ def test_a_resumed_session_has_the_same_view_without_counting_again(talk):
             counting = agent.engine.counter.count
             type(agent.engine.counter).count = no_more_counting
             try:
-                return agent._conversation(session).window.view
+                return (await agent._seat.conversation(session)).window.view
             finally:
                 type(agent.engine.counter).count = counting.__func__
 

@@ -49,7 +49,7 @@ def make_agent(*, die_in_tool=False, die_in_request=False):
 
 class _Reader(Agent):
     def conversation_messages(self):
-        (conversation,) = self._conversations.values()
+        (conversation,) = self._seat._conversations.values()
         return [m for group in conversation.window.history for m in group.messages]
 
 

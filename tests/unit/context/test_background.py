@@ -134,7 +134,7 @@ def test_many_times_over_each_is_paid_once():
         assert {("replace", "ahead")} == set(kinds)
         assert ahead.begun - len(kinds) in (0, 1)
         assert 5 < len(kinds) < 15
-        window.close()
+        await window.aclose()
 
     asyncio.run(main())
 
@@ -201,7 +201,7 @@ def test_a_text_whose_beginning_changed_is_not_used(change):
         events += (await window.fit_async(LIMIT)).events
         assert "what is not true any more" not in "".join(m.text for m in window.view.messages)
         assert BackgroundMissed("ahead", CHANGED) in events
-        window.close()
+        await window.aclose()
 
     asyncio.run(main())
 
@@ -273,8 +273,7 @@ def test_closing_stops_it():
     async def main():
         ahead = Ahead()
         window = await begun(ahead)
-        window.close()
-        await breathe()
+        await window.aclose()
         assert 1 == ahead.ended
         assert {asyncio.current_task()} == asyncio.all_tasks()
         grow_to(window, 1.0)
@@ -290,7 +289,7 @@ def test_a_loop_that_ends_takes_it_along():
     grow_to(window, 1.0)
     report = asyncio.run(window.fit_async(LIMIT))
     assert any("it was cancelled" in getattr(event, "reason", "") for event in report.events)
-    window.close()
+    asyncio.run(window.aclose())
 
 
 def test_a_view_that_becomes_full_at_once_does_not_wait():
@@ -373,7 +372,7 @@ def test_paid_texts_of_others_are_not_made_ahead():
         await window.fit_async(LIMIT)
         await breathe()
         assert (0, 1) == (paid.begun, ahead.begun)
-        window.close()
+        await window.aclose()
 
     asyncio.run(main())
 
