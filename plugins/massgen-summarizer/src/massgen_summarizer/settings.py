@@ -61,6 +61,12 @@ class Settings(BaseModel):
     timeout: float = Field(
         default=120.0, gt=0, description="Seconds a summary may take, all its requests together."
     )
+    background: bool = Field(
+        default=False,
+        description="Whether to write the summary while the agent goes on, from midway to a full "
+        "window on. No turn waits for it; what is not written in time is left to the strategies "
+        "behind this one.",
+    )
     originals: bool = Field(
         default=True,
         description="Whether the summarizer reads what was said, or only what other strategies "

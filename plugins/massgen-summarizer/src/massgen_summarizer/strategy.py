@@ -42,11 +42,15 @@ class Summarizer:
     Args:
         settings: Who may write for how much.
         model: Who writes; None leaves extracts only.
+
+    Attributes:
+        background: Whether the agent goes on while a summary is written.
     """
 
     name = "summarizer"
 
     def __init__(self, settings: Settings, model: Model | None) -> None:
+        self.background = settings.background
         self._settings = settings
         self._model = model
         self._digest = Digest(DigestSettings(share=settings.share, user_share=settings.user_share))
