@@ -157,7 +157,7 @@ def _fit(event: FitEvent) -> str:
             return f"strategy {event.strategy} failed: {event.error}"
         case StrategiesSuspended():
             names = ", ".join(event.strategies)
-            return f"left out of {event.fits} fits: {names}, because it {event.reason}"
+            return f"left out of the next {event.fits} fits: {names}, which {event.reason}"
         case BackgroundMissed():
             return f"a text of {event.strategy} is not used: {event.reason}"
         case _:

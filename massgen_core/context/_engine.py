@@ -204,7 +204,7 @@ class ContextEngine:
         if resting:
             names = tuple([strategy.name for strategy in self.strategies])
             work.leave_out(CHAIN, names, breaker, "could not make room in the fit before")
-        elif over and work.trials:
+        elif over and "sound" in work.trials.values() and not work.failed:
             futile = view.tokens - work.view.tokens < _WORTH_A_FIT * limit
             futile = futile and work.view.tokens > self.trigger * limit
             work.trials[CHAIN] = "lost" if futile else "sound"

@@ -66,6 +66,11 @@ class Work:
         self.events: list[FitEvent] = []
         self.trials: dict[int, Trial] = {}
 
+    @property
+    def failed(self) -> bool:
+        """Whether a strategy failed; the breaker holds that against it alone."""
+        return not {"failed", "lost"}.isdisjoint(self.trials.values())
+
     def take(self, index: int, strategy: str, answer: object) -> Plan | None:
         """The plan in an answer; None, with an event, if the strategy raised or spoke nonsense.
 
