@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import repeat
 
 import pytest
 
-from massgen_core.agents import Agent
 from massgen_core.context import ContextEngine, Drop, Plan
 from massgen_core.events import ContextFitted, Usage
 from massgen_core.testing import Answer, ScriptedBackend
@@ -111,4 +111,9 @@ def test_without_the_way_back_or_the_wish_there_is_none(talk, options):
 
 
 def test_it_is_off_unless_asked_for(talk):
-    assert not Agent(ScriptedBackend([]), model="gpt-4o")._notify
+    backend = ScriptedBackend(repeat("ok"), window=2048)
+    agent = talk.agent(backend, engine=ContextEngine([Oldest()], COUNTER), output_reserve=64)
+    events = talk.run(agent, *map(said, range(40)))
+
+    assert any(isinstance(event, ContextFitted) for event in events)
+    assert [] == [found for request in backend.requests for found in notices(request)]

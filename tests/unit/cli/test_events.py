@@ -9,8 +9,10 @@ import pytest
 from massgen_core import events
 from massgen_core.cli._events import lines
 from massgen_core.events import (
+    BackgroundMissed,
     ContextFitted,
     ContextMeasured,
+    FallbackUsed,
     Finished,
     HistoryRepaired,
     JournalQuarantined,
@@ -23,6 +25,7 @@ from massgen_core.events import (
     ReasoningBlock,
     ReasoningDelta,
     SessionResumed,
+    StrategiesSuspended,
     StrategyFailed,
     TextDelta,
     ToolCalled,
@@ -56,6 +59,15 @@ TOLD = {
         "rejected a plan of greedy: it breaks invariant 5: drops the task"
     ],
     StrategyFailed("greedy", "ValueError: no"): ["strategy greedy failed: ValueError: no"],
+    StrategiesSuspended(("greedy", "digest"), 8, "made no room"): [
+        "left out of the next 8 fits: greedy, digest, which made no room"
+    ],
+    BackgroundMissed("summarizer", "it was late"): [
+        "a text of summarizer is not used: it was late"
+    ],
+    FallbackUsed("openai", "gpt-4o", "Transient: down"): [
+        "asking gpt-4o of openai instead: Transient: down"
+    ],
     OverflowReported(8192, 9000, 1): [
         "the provider refused the request as too long (9,000 tokens, window 8,192); sending less"
     ],
