@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from massgen_core.agents import Agent, Fallback, Function, Tool
+    from massgen_core.agents import Agent, Fallback, Function, LongTerm, Tool
     from massgen_core.backends import Backend
     from massgen_core.chain import Chosen
     from massgen_core.clock import Clock
@@ -204,6 +204,22 @@ class App:
             self._memory = await self._stack.enter_async_context(opening)
         return self._memory
 
+    async def _longterm(self) -> LongTerm | None:
+        """How agents remember; None if the settings do not let them."""
+        from massgen_core.agents import LongTerm  # noqa: PLC0415 - as in `agent`
+
+        section = self.settings.memory
+        if not section.enabled:
+            return None
+        return LongTerm(
+            await self.memory(),
+            section.scope,
+            section.also,
+            section.retrieval.limit,
+            section.retrieval.tokens,
+            section.retrieval.exclude_recent,
+        )
+
     def _told(self, name: str, reason: str) -> None:
         """An event for what a plugin of memory could not do."""
         event = MemoryDegraded(name, reason)
@@ -334,6 +350,7 @@ class App:
             output_reserve=settings.context.output_reserve,
             safety=settings.context.safety,
             notify=settings.context.notify_agent,
+            memory=await self._longterm(),
             fallbacks=await self._fallbacks(),
         )
         self._stack.push_async_callback(agent.aclose)

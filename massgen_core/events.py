@@ -230,6 +230,20 @@ class JournalQuarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryRecalled:
+    """Long-term memory reminds the agent of something for this turn.
+
+    Attributes:
+        records: Ids of the memories, pinned ones first, then best first.
+        tokens: Counted size of the reminder.
+    """
+
+    kind: ClassVar[str] = "memory.recalled"
+    records: tuple[str, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryDegraded:
     """A plugin of long-term memory could not help, or had to be rebuilt; nothing was lost.
 
@@ -399,7 +413,7 @@ FitEvent: TypeAlias = PlanRejected | StrategyFailed | StrategiesSuspended | Back
 ContextEvent: TypeAlias = (
     ContextFitted | ContextMeasured | FitEvent | OverflowReported | HistoryRepaired
 )
-MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined | MemoryDegraded
+MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined | MemoryRecalled | MemoryDegraded
 BackendEvent: TypeAlias = (
     TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished
 )

@@ -1,6 +1,7 @@
 """Agents: a model with tools that works on a session, however long it gets."""
 
 from massgen_core.agents._agent import Agent, Fallback
+from massgen_core.agents._longterm import LongTerm
 from massgen_core.agents._tools import Function, Tool
 
-__all__ = ["Agent", "Fallback", "Function", "Tool"]
+__all__ = ["Agent", "Fallback", "Function", "LongTerm", "Tool"]

@@ -11,14 +11,18 @@ from massgen_core.agents._seat import Needs, Seat
 from massgen_core.agents._tools import tool_table
 from massgen_core.agents._turn import Turn
 from massgen_core.context import ContextEngine
-from massgen_core.errors import InvalidArgument
+from massgen_core.errors import ContextOverflowError, InvalidArgument
+from massgen_core.events import TurnFinished
 from massgen_core.messages import system
 from massgen_core.tokens import ModelCatalogue, counter_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from massgen_core.agents._conversation import Conversation
+    from massgen_core.agents._longterm import LongTerm
     from massgen_core.agents._tools import Function, Tool
+    from massgen_core.agents._turn import Speaker
     from massgen_core.backends import Backend
     from massgen_core.events import Event
     from massgen_core.messages import Message
@@ -65,6 +69,7 @@ class Agent:
         fallbacks: Who is asked, in order, when a request does not fit whatever is cut, is refused
             as too long after all retries, or fails for a passing reason (`Transient`). The view is
             fitted for its window, by its tokenizer and rules. It answers for the rest of the turn.
+        memory: Where the agent remembers what is said, and is reminded of it in other sessions.
 
     Raises:
         UnknownModel: `info` is omitted and the catalogue does not have the model.
@@ -102,6 +107,7 @@ class Agent:
         recall: bool = True,
         notify: bool = False,
         fallbacks: Sequence[Fallback | tuple[Backend, str]] = (),
+        memory: LongTerm | None = None,
     ) -> None:
         _check(max_steps, output_reserve, safety)
         self.backend = backend
@@ -121,6 +127,7 @@ class Agent:
             recall and RECALL not in self._tools,
             notify,
         )
+        self._memory = memory
         self._seat = Seat(backend, model, self.info, self.engine, needs)
         self._fallbacks = self._others([Fallback(*one) for one in fallbacks], needs)
 
@@ -150,17 +157,30 @@ class Agent:
         """
         first = not self._seat.knows(session)
         speaker = await self._seat.speaker(session)
-        with speaker.conversation.alone():
+        conversation = speaker.conversation
+        with conversation.alone():
             for opening in (session.quarantined, session.resumed) if first else ():
                 if opening is not None:
                     yield opening
-            for event in await speaker.conversation.begin(input):
+            for event in await self._take_in(conversation):
                 yield event
+            for event in await conversation.begin(input):
+                yield event
+            if self._memory is not None:
+                for event in await self._memory.remind(conversation, _room(speaker)):
+                    yield event
             others = [partial(seat.speaker, session) for seat in self._fallbacks]
             turn = Turn(speaker, others, self._head, self._tools, self.max_steps)
             async with aclosing(turn.run()) as events:
                 async for event in events:
+                    if isinstance(event, TurnFinished):
+                        for taken in await self._take_in(turn.conversation):
+                            yield taken
                     yield event
+
+    async def _take_in(self, conversation: Conversation) -> Sequence[Event]:
+        """Remembers what was said since the last time, an earlier process's turns among it."""
+        return () if self._memory is None else await self._memory.take_in(conversation)
 
     async def aclose(self) -> None:
         """Stop what is made in the background; the backends stay open, and so does the agent.
@@ -184,6 +204,15 @@ class Agent:
             engine = self.engine.with_counter(counter_for(known))
             seats.append(Seat(backend, model, known, engine, needs))
         return seats
+
+
+def _room(speaker: Speaker) -> int:
+    """Counted tokens that messages may have without a reminder; 0 if there is no room."""
+    speaker.conversation.remind(None)
+    try:
+        return speaker.budget.room(speaker.conversation)
+    except ContextOverflowError:
+        return 0
 
 
 def _check(max_steps: int, output_reserve: int | None, safety: float) -> None:

@@ -168,8 +168,8 @@ class Asking:
                     before, after, report.limit, report.operations, report.cache_cost
                 )
             view = conversation.window.view
-            notice = self._budget.notice_for(conversation)
-            self._outgoing = conversation.order.outgoing(self._head, view, tail, notice)
+            notices = self._budget.notices_for(conversation)
+            self._outgoing = conversation.order.outgoing(self._head, view, tail, notices)
             if self._outgoing.more <= 0 or view.tokens + self._outgoing.more + extra <= self._limit:
                 break
             extra += self._outgoing.more

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.agents._answer import CUT
 from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
-from massgen_core.agents._notice import notice_of
+from massgen_core.agents._notice import Notice, notice_of
 from massgen_core.agents._outgoing import Order
 from massgen_core.agents._recall import Recall
 from massgen_core.context import ContextWindow, fit_to_json, view_from_json
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from massgen_core.agents._answer import Answer
     from massgen_core.agents._journal import Source
-    from massgen_core.agents._notice import Notice
     from massgen_core.context import ContextEngine, FitReport
     from massgen_core.errors import ContextOverflow
     from massgen_core.events import Event
@@ -45,6 +44,7 @@ class Conversation:
     - ``usage``: ``counted``, what of it was ``beside`` the view, and what the provider reported
       for it; or its refusal as too long.
     - ``tool_state``: ``started``, before a tool runs.
+    - ``recall``: the ids of what long-term memory gave for a user message.
     - ``note``: ``repaired``, what was put in order before a request was sent; or ``partial``, the
       text of an answer that broke off. That joins the conversation if the user goes on from it,
       and is left aside if the answer is asked for again.
@@ -73,6 +73,7 @@ class Conversation:
         self._session = session
         self._source = source
         self._partial: Message | None = None
+        self._reminder: tuple[int, Message, int] | None = None
         self._notice: Notice | None = None
         self._notice_is_known = False
         self._seq = 0
@@ -110,6 +111,57 @@ class Conversation:
                 break
             texts.append(message.text)
         return "".join(reversed(texts))
+
+    @property
+    def session_id(self) -> str:
+        """The session's id."""
+        return self._session.id
+
+    @property
+    def agent(self) -> str:
+        """The agent's name."""
+        return self._source.agent
+
+    @property
+    def newest_question(self) -> Message | None:
+        """What the user said last; None if nothing was said."""
+        for group in reversed(self.window.history):
+            if group.role == "user":
+                return group.messages[0]
+        return None
+
+    def remind(self, message: Message | None) -> None:
+        """Lets requests hold `message` before the newest user message, until the next call."""
+        self._reminder = None
+        if message is None:
+            return
+        for group in reversed(self.window.history):
+            if group.role == "user":
+                size = self.window.engine.counter.count(message).tokens
+                self._reminder = group.number, message, size
+                return
+
+    @property
+    def reminder(self) -> Notice | None:
+        """What long-term memory adds to the next request, and where; None if nothing."""
+        if self._reminder is None:
+            return None
+        number, message, _ = self._reminder
+        view = self.window.view
+        for index in range(len(view) - 1, -1, -1):
+            if view[index].number == number:
+                return Notice(index, message)
+        return None
+
+    @property
+    def reminder_tokens(self) -> int:
+        """Its counted size."""
+        return 0 if self._reminder is None else self._reminder[2]
+
+    async def recalled(self, asked: str, ids: Sequence[str]) -> None:
+        """Writes down what long-term memory gave for a message."""
+        body: dict[str, JSONValue] = {"message": asked, "records": list(ids)}
+        await self._write(NewEntry("recall", self._source.signed(body)))
 
     @property
     def notice(self) -> Notice | None:

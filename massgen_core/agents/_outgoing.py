@@ -53,7 +53,7 @@ class Order:
         self.distrusted = ""
         self.told: set[str] = set()
         self._counter = counter
-        self._notice: Notice | None = None
+        self._notices: tuple[Notice, ...] = ()
         self.changed()
 
     def keep_to(self, rules: Rules) -> None:
@@ -74,15 +74,21 @@ class Order:
         head: Sequence[Message],
         view: View,
         tail: Sequence[Message] = (),
-        notice: Notice | None = None,
+        notices: tuple[Notice, ...] = (),
     ) -> Outgoing:
         """The messages of the next request.
+
+        Args:
+            head: What precedes the view.
+            view: What was said, as it fits.
+            tail: What follows the view.
+            notices: What is put between its groups, in order of their places.
 
         Raises:
             MalformedHistory: They cannot be put right.
         """
-        if notice is not self._notice:
-            self._notice = notice
+        if notices != self._notices:
+            self._notices = notices
             self.changed()
         newest = self._said(view, len(view) - 1) if len(view) else ()
         problems = self._problems(head, view, (*newest, *tail))
@@ -114,11 +120,10 @@ class Order:
         return [*self._found, *fork.feed(end), *fork.end()]
 
     def _said(self, view: View, index: int) -> Sequence[Message]:
-        """What one group says, after the notice if that stands before it."""
+        """What one group says, after the notices that stand before it."""
         messages = view[index].messages
-        if self._notice is None or self._notice.place != index:
-            return messages
-        return (self._notice.message, *messages)
+        before = [notice.message for notice in self._notices if notice.place == index]
+        return (*before, *messages) if before else messages
 
     def _repaired(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         if not self.distrusted:

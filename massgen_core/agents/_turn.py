@@ -61,7 +61,8 @@ class Budget:
     def request(self, conversation: Conversation) -> int:
         """Counted tokens of the next request."""
         recall = self._recall_sent(conversation)
-        return self.instructions + self.tools + recall + conversation.window.view.tokens
+        view = conversation.window.view.tokens + conversation.reminder_tokens
+        return self.instructions + self.tools + recall + view
 
     def offers_recall(self, conversation: Conversation) -> bool:
         """Whether the next request has the recall tool: something left, and there is room for it.
@@ -72,13 +73,19 @@ class Budget:
         recall = self._for_recall(conversation, room)
         return 0 < recall <= room - conversation.window.view.tokens
 
-    def notice_for(self, conversation: Conversation) -> Notice | None:
+    def notices_for(self, conversation: Conversation) -> tuple[Notice, ...]:
+        """What the next request says of what left, and what long-term memory adds to it."""
+        both = (self._notice_for(conversation), conversation.reminder)
+        return tuple(one for one in both if one is not None)
+
+    def _notice_for(self, conversation: Conversation) -> Notice | None:
         """What the next request says of what left: nothing where it does not offer the way back."""
         return conversation.notice if self.notice and self.offers_recall(conversation) else None
 
     def beside(self, conversation: Conversation) -> dict[str, int]:
         """What the window holds beside the view; see `measured`."""
         room = recall = 0
+        fixed = self.instructions + self.tools + conversation.reminder_tokens
         with suppress(ContextOverflowError):
             room = self.room(conversation)
             recall = self._recall_sent(conversation)
@@ -86,9 +93,10 @@ class Budget:
             "window": self._window(conversation),
             "instructions": self.instructions,
             "tools": self.tools + recall,
+            "memory": conversation.reminder_tokens,
             "reserve": self.answer(conversation),
             "room": room,
-            "full": conversation.calibration.upper(self.instructions + self.tools + recall + room),
+            "full": conversation.calibration.upper(fixed + recall + room),
         }
 
     def answer(self, conversation: Conversation) -> int:
@@ -116,7 +124,7 @@ class Budget:
         """Tokens that the recall tool and the notice take in the next request."""
         if not self.offers_recall(conversation):
             return 0
-        notice = self.notice_for(conversation)
+        notice = self._notice_for(conversation)
         count = conversation.window.engine.counter.count
         return self.recall + (count(notice.message).tokens if notice else 0)
 
@@ -127,7 +135,7 @@ class Budget:
         if self.longest_prompt:
             usable = min(usable, self.longest_prompt)
         usable -= math.ceil(self.safety * window)
-        fixed = self.instructions + self.tools
+        fixed = self.instructions + self.tools + conversation.reminder_tokens
         room = conversation.calibration.budget(usable) - fixed
         if room <= 0:  # by a careful estimate; the provider has the last word
             room = conversation.calibration.in_proportion(usable) - fixed
@@ -264,7 +272,9 @@ class Turn:
             except MassgenError as exc:
                 self._failures.append(exc)
             else:
+                reminder = self.conversation.reminder
                 self.conversation = self._speaker.conversation
+                self.conversation.remind(None if reminder is None else reminder.message)
                 self.budget = self._speaker.budget
                 return
         raise self._first()

@@ -13,6 +13,7 @@ from massgen_core.events import (
     HistoryRepaired,
     JournalQuarantined,
     MemoryDegraded,
+    MemoryRecalled,
     MessageAppended,
     OverflowReported,
     PlanRejected,
@@ -70,7 +71,7 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
             | HistoryRepaired()
         ):
             return _context(event, restore)
-        case SessionResumed() | JournalQuarantined() | MemoryDegraded():
+        case SessionResumed() | JournalQuarantined() | MemoryRecalled() | MemoryDegraded():
             return [_memory(event)]
         case PluginFailed():
             return [f"plugin {event.name} of {event.dist} failed: {event.error}"]
@@ -175,6 +176,10 @@ def _memory(event: MemoryEvent) -> str:
                 f"session {event.session_id}: {event.entries:,} damaged entries from number "
                 f"{event.seq} on were set aside: {event.reason}"
             )
+        case MemoryRecalled():
+            number = len(event.records)
+            memories = "memory" if number == 1 else "memories"
+            return f"reminded of {number:,} {memories}, {event.tokens:,} tokens"
         case MemoryDegraded():
             return f"memory: {event.name}: {event.reason}"
         case _:

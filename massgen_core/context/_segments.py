@@ -55,15 +55,16 @@ def measured(view: View, beside: Mapping[str, int], *, recall: str = "recall") -
 
     Args:
         view: What the model sees.
-        beside: Counted tokens of ``instructions`` and ``tools`` and of the ``room`` that the view
-            may have; what the provider would count of all three when they are ``full``; its
-            ``window`` and the answer's ``reserve``. What is missing is 0.
+        beside: Counted tokens of ``instructions``, ``tools``, of what long-term ``memory`` adds,
+            and of the ``room`` that the view may have; what the provider would count of all of
+            them when they are ``full``; its ``window`` and the answer's ``reserve``. What is
+            missing is 0.
         recall: Name of the tool whose results count as memory.
     """
     parts = segments_of(view, recall=recall)
     instructions, tools = beside.get("instructions", 0), beside.get("tools", 0)
-    full = beside.get("full", 0)
-    counted = instructions + tools + beside.get("room", 0)
+    full, added = beside.get("full", 0), beside.get("memory", 0)
+    counted = instructions + tools + added + beside.get("room", 0)
     scale = full / counted if full and counted else 1.0
 
     def scaled(tokens: int) -> int:
@@ -73,7 +74,7 @@ def measured(view: View, beside: Mapping[str, int], *, recall: str = "recall") -
         window=beside.get("window", 0),
         system=scaled(instructions + parts.system),
         tools=scaled(tools),
-        memory=scaled(parts.memory),
+        memory=scaled(added + parts.memory),
         summary=scaled(parts.summary),
         messages=scaled(parts.messages),
         free=0,

@@ -21,6 +21,7 @@ from massgen_core.memory._guard import guarded
 from massgen_core.memory._ledger import Call, rewind
 from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
+from massgen_core.memory._meta import get_meta, put_meta
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._scope import Scope, scope_of
@@ -278,6 +279,14 @@ class Keeping:
         done = await self._database.write(take)
         self._vectorizer.fill_later()
         return done
+
+    async def marker(self, key: str) -> str | None:
+        """Where somebody who feeds this memory stopped; None if nothing was marked."""
+        return await self._database.read(partial(get_meta, key=f"mark:{key}"))
+
+    async def set_marker(self, key: str, value: str) -> None:
+        """Marks where somebody who feeds this memory stopped."""
+        await self._database.write(partial(put_meta, key=f"mark:{key}", value=value))
 
     async def grant(
         self, principal: str, scope: ScopeLike, rights: Iterable[Right] = ("read",)

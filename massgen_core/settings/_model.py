@@ -168,10 +168,25 @@ class RetrievalSection(Section):
     tokens: Tokens | None = Field(
         default=None, description="Tokens that all of them may have together; null for no limit."
     )
+    exclude_recent: bool = Field(
+        default=True, description="Whether an agent is not reminded of what its request holds."
+    )
 
 
 class MemorySection(Section):
     """Long-term memory; the section `embedder` adds recall by meaning."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether agents remember what is said, and are reminded of it later.",
+    )
+    scope: dict[str, str] = Field(
+        default_factory=dict,
+        description="Whose memory an agent's is: tenant, team, user, agent; sessions are added.",
+    )
+    also: tuple[dict[str, str], ...] = Field(
+        default=(), description="Other scopes an agent is reminded from, e.g. a team's."
+    )
 
     indexes: tuple[str, ...] = Field(
         default=(),

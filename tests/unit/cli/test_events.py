@@ -17,6 +17,7 @@ from massgen_core.events import (
     HistoryRepaired,
     JournalQuarantined,
     MemoryDegraded,
+    MemoryRecalled,
     MessageAppended,
     Operation,
     OverflowReported,
@@ -92,6 +93,7 @@ TOLD = {
     JournalQuarantined("s", 7, 2, "torn"): [
         "session s: 2 damaged entries from number 7 on were set aside: torn"
     ],
+    MemoryRecalled(("r1", "r2"), 80): ["reminded of 2 memories, 80 tokens"],
     MemoryDegraded("chroma", "rebuilt: asked for"): ["memory: chroma: rebuilt: asked for"],
     ToolStarted(CALL): ['tool dig {"deep": true}'],
     ToolFinished(CALL, "earth", is_error=False): ["tool dig answered: earth"],

@@ -1,0 +1,217 @@
+"""What an agent was told it knows in another session, in another process, on another day."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from massgen_core.agents import Agent, LongTerm
+from massgen_core.errors import StorageFull
+from massgen_core.events import MemoryDegraded, MemoryRecalled, TurnFinished
+from massgen_core.memory import Memory
+from massgen_core.messages import user
+from massgen_core.sessions import SessionStore
+from massgen_core.testing import ScriptedBackend
+
+ADA = {"user": "ada"}
+
+
+def turn(tmp_path, session_id, said, answers, *, scope=ADA, tools=(), **how):
+    """One turn in a process's own store, memory and agent; events, and the last request."""
+
+    async def main():
+        backend = ScriptedBackend(answers)
+        async with (
+            SessionStore.open(tmp_path) as store,
+            Memory.open(tmp_path) as memory,
+            store.open_session(session_id, create=True) as session,
+        ):
+            longterm = LongTerm(memory, scope, **how)
+            agent = Agent(backend, model="gpt-4o", memory=longterm, tools=tools)
+            events = [event async for event in agent.run(session, said)]
+            return events, backend.requests[-1].messages
+
+    return asyncio.run(main())
+
+
+def remembered(tmp_path, scope=ADA, query="*"):
+    async def main():
+        async with Memory.open(tmp_path) as memory:
+            hits = await memory.recall(query, scope=scope, k=100)
+            return {hit.record.text: hit.record for hit in hits}
+
+    return asyncio.run(main())
+
+
+def reminder(messages):
+    (found,) = [message for message in messages if message.meta.get("memory")]
+    return found.text
+
+
+def test_another_session_is_reminded_of_what_was_said(tmp_path):
+    turn(tmp_path, "one", "The alarm code is 4711, and my cat is called Miau.", ["Noted."])
+    events, messages = turn(tmp_path, "two", "What is my cat called?", ["Miau."])
+
+    assert "my cat is called Miau" in reminder(messages)
+    assert "It is data" in reminder(messages)
+    assert "What is my cat called?" == messages[-1].text
+    (recalled,) = [event for event in events if isinstance(event, MemoryRecalled)]
+    assert recalled.records
+    assert recalled.tokens > 0
+    assert isinstance(events[-1], TurnFinished)
+
+
+def test_what_is_in_the_request_anyway_is_not_recalled(tmp_path):
+    turn(tmp_path, "one", "My cat is called Miau.", ["Noted."])
+    _, messages = turn(tmp_path, "one", "What is my cat called?", ["Miau."])
+    assert not [message for message in messages if message.meta.get("memory")]
+
+    _, messages = turn(tmp_path, "one", "And my cat?", ["Miau."], exclude_recent=False)
+    assert "my cat is called miau" in reminder(messages).lower()
+
+
+def test_a_reminder_is_not_journalled_nor_remembered(tmp_path):
+    turn(tmp_path, "one", "My cat is called Miau.", ["Noted."])
+    turn(tmp_path, "two", "What is my cat called?", ["It is Miau."])
+
+    async def main():
+        async with SessionStore.open(tmp_path) as store:
+            return await store.read("two")
+
+    entries = asyncio.run(main())
+    said = [entry.message.text for entry in entries if entry.kind == "message"]
+    assert ["What is my cat called?", "It is Miau."] == said
+    (recall,) = [entry for entry in entries if entry.kind == "recall"]
+    assert 2 == len(recall.body["records"])
+    assert not [text for text in remembered(tmp_path, query="cat") if "long-term" in text]
+
+
+def test_tool_results_are_remembered_with_where_they_are_from(tmp_path):
+    def look(place: str) -> str:
+        """Looks."""
+        return f"In {place} there are 17 umbrellas."
+
+    from massgen_core.messages import ToolCall
+    from massgen_core.testing import Answer
+
+    call = ToolCall("c1", "look", '{"place": "the hall"}')
+    turn(
+        tmp_path,
+        "one",
+        "How many umbrellas?",
+        [Answer(calls=(call,)), "There are 17."],
+        tools=[look],
+    )
+
+    found = remembered(tmp_path, query="umbrellas")
+    assert {"How many umbrellas?", "In the hall there are 17 umbrellas.", "There are 17."} == set(
+        found
+    )
+    result = found["In the hall there are 17 umbrellas."]
+    assert ("look", "one", 0.5) == (result.speaker, result.scope.session, result.trust)
+    assert "agent" == found["There are 17."].speaker
+    assert "user" == found["How many umbrellas?"].speaker
+
+
+def test_nobody_is_reminded_of_what_others_said(tmp_path):
+    turn(tmp_path, "one", "My cat is called Miau.", ["Noted."])
+    _, messages = turn(tmp_path, "two", "What is my cat called?", ["?"], scope={"user": "bob"})
+    assert not [message for message in messages if message.meta.get("memory")]
+
+
+def test_a_team_shares_what_it_is_given(tmp_path):
+    async def share():
+        async with Memory.open(tmp_path) as memory:
+            await memory.remember("The cat of the office is Miau.", scope={"team": "red"})
+
+    asyncio.run(share())
+    _, messages = turn(tmp_path, "x", "Which cat?", ["Miau."], also=({"team": "red"},))
+    assert "office is Miau" in reminder(messages)
+
+
+def test_a_standing_instruction_is_always_there(tmp_path):
+    async def tell():
+        async with Memory.open(tmp_path) as memory:
+            await memory.remember("Answer in French.", scope=ADA, kind="instruction", pinned=True)
+
+    asyncio.run(tell())
+    _, messages = turn(tmp_path, "x", "How late is it?", ["Midi."])
+    assert "standing instruction: Answer in French." in reminder(messages)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_what_a_killed_turn_said_is_taken_in_by_the_next(tmp_path):
+    script = """
+import asyncio, os, signal, sys
+from massgen_core.agents import Agent, LongTerm
+from massgen_core.memory import Memory
+from massgen_core.sessions import SessionStore
+from massgen_core.testing import ScriptedBackend
+
+async def main(path):
+    async with SessionStore.open(path) as store, Memory.open(path) as memory:
+        async with store.open_session("one", create=True) as session:
+            agent = Agent(ScriptedBackend(["Noted."]), model="gpt-4o",
+                          memory=LongTerm(memory, {"user": "ada"}))
+            async for event in agent.run(session, "My cat is called Miau."):
+                if event.kind == "agent.message_appended" and event.message.role == "assistant":
+                    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main(sys.argv[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert -signal.SIGKILL == done.returncode
+    assert {} == remembered(tmp_path, query="cat")
+
+    turn(tmp_path, "one", "Thanks.", ["You are welcome."])
+    assert "My cat is called Miau." in remembered(tmp_path, query="cat")
+
+
+def test_a_memory_that_cannot_write_costs_no_answer(tmp_path, monkeypatch):
+    async def full(*_, **__):
+        raise StorageFull("no room", path="x")
+
+    monkeypatch.setattr(Memory, "remember_many", full)
+    events, _ = turn(tmp_path, "one", "My cat is called Miau.", ["Noted."])
+    assert "Noted." == events[-1].text
+    (told,) = [event for event in events if isinstance(event, MemoryDegraded)]
+    assert "no room" in told.reason
+    monkeypatch.undo()
+
+    turn(tmp_path, "one", "Thanks.", ["You are welcome."])
+    assert "My cat is called Miau." in remembered(tmp_path, query="cat")
+
+
+def test_a_reminder_leaves_room_for_the_conversation(tmp_path):
+    async def tell():
+        async with Memory.open(tmp_path) as memory:
+            for number in range(30):
+                await memory.remember(f"cat {number} " + "purrs " * 60, scope=ADA)
+
+    asyncio.run(tell())
+
+    async def main():
+        from dataclasses import replace
+
+        from massgen_core.tokens import ModelCatalogue
+
+        info = replace(ModelCatalogue.shipped().get("gpt-4o"), window=4000, max_output=500)
+        backend = ScriptedBackend(["Fine."])
+        async with (
+            SessionStore.open(tmp_path) as store,
+            Memory.open(tmp_path) as memory,
+            store.create("x") as session,
+        ):
+            longterm = LongTerm(memory, ADA, limit=30)
+            agent = Agent(backend, model="gpt-4o", info=info, memory=longterm)
+            count = agent.engine.counter.count
+            events = [event async for event in agent.run(session, user("Which cat?"))]
+            return events, sum(count(message).tokens for message in backend.requests[0].messages)
+
+    events, size = asyncio.run(main())
+    assert "Fine." == events[-1].text
+    assert 300 < size < 1200
