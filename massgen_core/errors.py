@@ -37,6 +37,7 @@
     │   ├── RecordNotFound
     │   ├── RecordConflict
     │   ├── AccessDenied
+    │   ├── ExtractionFailed
     │   └── LedgerCorrupt
     ├── BackendError
     │   ├── ContextOverflow
@@ -503,6 +504,12 @@ class AccessDenied(LedgerError):
         super().__init__(message, hint=hint)
         self.principal = principal
         self.right = right
+
+
+class ExtractionFailed(LedgerError):
+    """A model was asked for memories, and its answer cannot be used."""
+
+    code = "extraction-failed"
 
 
 class LedgerCorrupt(LedgerError):

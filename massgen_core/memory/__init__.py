@@ -6,15 +6,21 @@ and rebuilt.
 
 from massgen_core.memory._access import Grant
 from massgen_core.memory._archive import Imported
+from massgen_core.memory._consolidation import Consolidated
 from massgen_core.memory._erasure import Receipt
+from massgen_core.memory._explain import Explained, Explanation, LeftOut
+from massgen_core.memory._extraction import Asks, Extractor, Proposal
+from massgen_core.memory._facts import Facts, Summaries
 from massgen_core.memory._hits import Hit
 from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._ledger import Revision
+from massgen_core.memory._lifecycle import Collected, Removal, Retention, worth
 from massgen_core.memory._memory import Memory
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._repair import Mended
 from massgen_core.memory._scope import Scope, ScopeLike, scope_of
 from massgen_core.memory._snapshots import Snapshot, check_snapshot
+from massgen_core.memory._stats import DiskUse, MemoryStats, Size
 from massgen_core.memory._stores import (
     Candidate,
     Change,
@@ -24,31 +30,49 @@ from massgen_core.memory._stores import (
     QueryExpander,
     Reranker,
 )
+from massgen_core.memory._tending import Reindexed
 from massgen_core.memory._verify import MemoryReport, Problem
 
 __all__ = [
+    "Asks",
     "Candidate",
     "Change",
+    "Collected",
+    "Consolidated",
+    "DiskUse",
     "Embedder",
+    "Explained",
+    "Explanation",
+    "Extractor",
+    "Facts",
     "Grant",
     "Health",
     "Hit",
     "Imported",
+    "LeftOut",
     "Memory",
     "MemoryRecord",
     "MemoryReport",
+    "MemoryStats",
     "MemoryStore",
     "Mended",
     "NewMemory",
     "Plugins",
     "Problem",
+    "Proposal",
     "QueryExpander",
     "Receipt",
+    "Reindexed",
+    "Removal",
     "Reranker",
+    "Retention",
     "Revision",
     "Scope",
     "ScopeLike",
+    "Size",
     "Snapshot",
+    "Summaries",
     "check_snapshot",
     "scope_of",
+    "worth",
 ]

@@ -10,7 +10,13 @@ from massgen_core.memory._guard import guarded
 from massgen_core.memory._loaded import doc_of
 from massgen_core.memory._ranking import passage_of
 from massgen_core.memory._table import by_numbers
-from massgen_core.memory._vectors import missing_vectors, packed, put_vectors, unpacked
+from massgen_core.memory._vectors import (
+    count_missing,
+    missing_vectors,
+    packed,
+    put_vectors,
+    unpacked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +56,7 @@ class Vectorizer:
         self._loaded = loaded
         self._told = told
         self._filling: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()  # what is missing is made once, not by two at a time
 
     async def embed(self, records: Sequence[MemoryRecord]) -> None:
         """Makes the vectors of records that were just written; what fails is made later."""
@@ -74,19 +81,31 @@ class Vectorizer:
         Args:
             progress: Told how many were made so far.
         """
-        embedder, done = self._embedder, 0
-        while embedder is not None:
-            find = partial(missing_vectors, embedder=embedder.identity, limit=_BATCH)
+        if self._embedder is None or self._database.read_only:
+            return True
+        async with self._lock:
+            return await self._fill(self._embedder, progress)
+
+    async def _fill(self, embedder: Embedder, progress: Callable[[int], None]) -> bool:
+        done = last = 0
+        while True:
+            find = partial(missing_vectors, embedder=embedder.identity, limit=_BATCH, after=last)
             numbers = await self._database.read(find)
             if not numbers:
                 return True
             found = await self._database.read(partial(by_numbers, numbers=numbers))
-            records = [one for one, _ in found if one is not None]
-            if not records or not await self._make(records):
+            records = [one for one, _ in found if one is not None]  # what is damaged has no text
+            if records and not await self._make(records):
                 return False
+            last = numbers[-1]
             done += len(records)
             progress(done)
-        return True
+
+    async def missing(self) -> int:
+        """How many records have no vector yet."""
+        if self._embedder is None:
+            return 0
+        return await self._database.read(partial(count_missing, embedder=self._embedder.identity))
 
     async def of_query(self, query: str) -> Sequence[float] | None:
         """The vector of a question; None if there is none."""
@@ -108,6 +127,7 @@ class Vectorizer:
     async def _keep_filling(self) -> None:
         for pause in _PAUSES:
             if await self.fill():
+                self._loaded.drop_unembedded()  # another process may have made them
                 return
             await asyncio.sleep(pause)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from massgen_core.memory._ledger import forget
+from massgen_core.memory._ledger import forget, records_of
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import in_scopes
 
@@ -73,10 +73,20 @@ def erasure(
     )
 
 
-def forgotten(conn: sqlite3.Connection) -> list[str]:
-    """The ids of everything that was forgotten."""
-    rows = conn.execute("SELECT id FROM memory_record WHERE state = 'tombstone'")
+def forgotten(conn: sqlite3.Connection, op: str = "forget") -> list[str]:
+    """The ids of everything that was forgotten; or, by the `op` of another erasure, purged."""
+    rows = conn.execute(
+        "SELECT r.id FROM memory_record AS r JOIN memory_log AS l ON l.seq = r.log "
+        "WHERE r.state = 'tombstone' AND l.op = ?",
+        (op,),
+    )
     return [record_id for (record_id,) in rows]
+
+
+def purge_again(conn: sqlite3.Connection, ids: Sequence[str], call: Call) -> int:
+    """Take the content of these out once more, where a snapshot brought it back; how many."""
+    found = records_of(conn, present(conn, ids))
+    return len(forget(conn, list(found.values()), call, "purge"))
 
 
 def present(conn: sqlite3.Connection, ids: Sequence[str]) -> list[str]:

@@ -14,7 +14,8 @@ from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
 from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
 from massgen_core.memory._embedding import Vectorizer
-from massgen_core.memory._erasure import Receipt, erasure, forgotten, present
+from massgen_core.memory._erasure import Receipt, erasure, forgotten, present, purge_again
+from massgen_core.memory._extraction import Extractor
 from massgen_core.memory._feed import Feed
 from massgen_core.memory._find import find
 from massgen_core.memory._guard import guarded
@@ -61,12 +62,14 @@ class Plugins:
         stores: Indexes by name.
         reranker: Judges the best candidates once more.
         expander: Words queries in other ways.
+        extractor: Proposes facts and preferences from messages, when `Memory.work` is called.
     """
 
     embedder: Embedder | None = None
     stores: Mapping[str, MemoryStore] = field(default_factory=dict)
     reranker: Reranker | None = None
     expander: QueryExpander | None = None
+    extractor: Extractor | None = None
 
 
 class Keeping:
@@ -208,11 +211,16 @@ class Keeping:
         await asyncio.to_thread(check_snapshot, snapshot)
         await self._vectorizer.aclose()
         gone = await self._database.read(forgotten)
+        purged = await self._database.read(partial(forgotten, op="purge"))
         kept = await self._database.replace_with(snapshot, self._clock)
         self._loaded.clear()
         there = await self._database.read(partial(present, ids=gone))
         if there:
             await self.forget(there)
+        if purged:
+            again = partial(purge_again, ids=purged, call=self._call(None))
+            await self._database.write(again)
+        self._vectorizer.fill_later()
         return kept
 
     async def rewind(self, until: int | Moment) -> list[MemoryRecord]:

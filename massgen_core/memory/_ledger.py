@@ -41,7 +41,8 @@ class Revision:
         batch: Number of the first entry of the same call: what `undo` takes back together.
         at: When, in seconds since the Unix epoch.
         actor: Who.
-        op: ``create``, ``update``, ``supersede``, ``invalidate``, ``forget``, ``undo``, …
+        op: ``create``, ``update``, ``supersede``, ``invalidate``, ``expire``, ``undo``,
+            ``forget``, ``purge``, …
         record: The record after it; None if this content was forgotten since.
     """
 
@@ -117,9 +118,16 @@ def set_state(
 
 
 def forget(
-    conn: sqlite3.Connection, records: Sequence[MemoryRecord], call: Call
+    conn: sqlite3.Connection, records: Sequence[MemoryRecord], call: Call, op: str = "forget"
 ) -> list[MemoryRecord]:
-    """Take the content of records out of table, log, vectors and blobs; a tombstone stays."""
+    """Take the content of records out of table, log, vectors and blobs; a tombstone stays.
+
+    Args:
+        conn: Inside a transaction.
+        records: What goes.
+        call: Who wants it.
+        op: ``forget`` if somebody asked for it, ``purge`` if it was no longer needed.
+    """
     stones = [
         MemoryRecord(
             id=one.id,
@@ -137,7 +145,7 @@ def forget(
     erase(conn, [number for (number,) in numbers])
     for table in ("memory_vector", "memory_usage", "memory_outbox"):
         conn.executemany(f"DELETE FROM {table} WHERE record = ?", numbers)  # noqa: S608 - our own words
-    return _write(conn, [Change("forget", stone) for stone in stones], call)
+    return _write(conn, [Change(op, stone) for stone in stones], call)
 
 
 def history(conn: sqlite3.Connection, record: MemoryRecord) -> list[Revision]:
@@ -318,7 +326,7 @@ def _undone(conn: sqlite3.Connection, number: int, seq: int, batch: int, call: C
     now = newest.record_or_damage()
     if isinstance(now, str):
         raise damaged(f"number {number}", now)
-    if newest.op == b"forget":
+    if now.state == "tombstone":
         raise InvalidArgument(f"memory {now.id!r} was forgotten: that cannot be undone")
     if newest.seq != seq:
         raise RecordConflict(

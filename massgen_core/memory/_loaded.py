@@ -142,6 +142,11 @@ class LoadedScopes:
         for loaded in self._kept.values():
             loaded.give_vectors(vectors)
 
+    def drop_unembedded(self) -> None:
+        """Forgets the indexes that lack vectors: they are made again with what is on disk."""
+        for scopes in [scopes for scopes, one in self._kept.items() if one.embedded < 1]:
+            del self._kept[scopes]
+
     def clear(self) -> None:
         """Forgets all indexes; they are made again when they are asked for."""
         self._kept.clear()
@@ -151,7 +156,6 @@ def doc_of(record: MemoryRecord) -> Doc:
     """What ranking knows of a record; only what was said has neighbours."""
     message = record.kind == "message"
     thread = "\0".join(record.scope.values()) if message else ""
-    when = record.event_time if record.event_time is not None else record.recorded_at
     return Doc(
         record.seq,
         record.text,
@@ -159,5 +163,5 @@ def doc_of(record: MemoryRecord) -> Doc:
         thread=thread,
         session_no=record.session_no,
         turn_no=record.turn_no,
-        time=when,
+        time=record.happened_at,
     )

@@ -10,12 +10,11 @@ from massgen_core.errors import InvalidArgument
 from massgen_core.memory import _access, _ledger
 from massgen_core.memory._find import expect, find
 from massgen_core.memory._hits import Hit, Wanted
-from massgen_core.memory._keeping import Keeping, Plugins
-from massgen_core.memory._recall import Recaller
+from massgen_core.memory._inspecting import Inspecting
+from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._record import MemoryRecord, NewMemory
-from massgen_core.memory._scope import Scope, scope_of
+from massgen_core.memory._scope import scope_of, scopes_of
 from massgen_core.storage import SCHEMA, Database, Opening, database_path
-from massgen_core.tokens import tiktoken_counter
 
 if TYPE_CHECKING:
     import os
@@ -25,19 +24,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from massgen_core.clock import Clock
-    from massgen_core.memory._erasure import Journals
     from massgen_core.memory._ledger import Revision
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.storage import Synchronous
 
 LIMIT: Final = 5
 """Memories that recall gives, if nothing else is said; MassGen's default."""
-_CLOSE_SECONDS: Final = 30.0
 _LIMIT_WITH_TOKENS: Final = 50
 """Memories that recall gives at most, where a token budget is what limits them."""
 
 
-class Memory(Keeping):
+class Memory(Inspecting):
     """Long-term memory in a database file; several processes may have it open.
 
     What `remember` acknowledged is on disk. Indexes and vectors are made from it, and can be lost.
@@ -58,25 +55,6 @@ class Memory(Keeping):
         ...     asyncio.run(main(folder))
         ['I am allergic to nuts.']
     """
-
-    def __init__(
-        self,
-        database: Database,
-        plugins: Plugins,
-        clock: Clock,
-        told: Callable[[str, str], None],
-        journals: Journals | None = None,
-    ) -> None:
-        super().__init__(database, plugins, clock, told, journals)
-        self._recaller = Recaller(
-            database,
-            self._loaded,
-            _count,
-            told,
-            vectorizer=self._vectorizer,
-            reranker=plugins.reranker,
-            expander=plugins.expander,
-        )
 
     @classmethod
     def open(
@@ -118,7 +96,9 @@ class Memory(Keeping):
         told: Callable[[str, str], None],
     ) -> Self:
         database = await Database.open(path, migrations=SCHEMA, clock=clock, **options)
-        return cls(database, plugins, clock, told)
+        memory = cls(database, plugins, clock, told)
+        memory._vectorizer.fill_later()  # all of them, if the embedder is another one
+        return memory
 
     @property
     def path(self) -> Path:
@@ -155,7 +135,9 @@ class Memory(Keeping):
 
         def write(conn: sqlite3.Connection) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
             _access.check(conn, principal, {new.scope for new in wanted}, "write")
-            return _ledger.create(conn, wanted, call)
+            records, written = _ledger.create(conn, wanted, call)
+            self._enqueue(conn, written, call)
+            return records, written
 
         records, written = await self._database.write(write)
         await self._vectorizer.embed(written)
@@ -189,7 +171,7 @@ class Memory(Keeping):
         """
         wanted = Wanted(
             _checked_query(query),
-            _scopes(scope),
+            scopes_of(scope),
             _limit(k, tokens),
             _positive("tokens", tokens),
             frozenset(kinds),
@@ -253,6 +235,8 @@ class Memory(Keeping):
             if move_to is not None:
                 _access.check(conn, principal, [scope_of(move_to)], "write")
             written = _ledger.update(conn, record, changes, call)
+            if "text" in changes:
+                self._enqueue(conn, written, call)
             return (written or [record])[0], written
 
         record, written = await self._database.write(write)
@@ -326,23 +310,6 @@ class Memory(Keeping):
     ) -> None:
         await self.aclose()
 
-    async def _candidates(self, wanted: Wanted) -> dict[str, dict[str, float]]:
-        """What the indexes find, by their names."""
-        if not self._feeds or not wanted.query.strip():
-            return {}
-        vector = await self._vectorizer.of_query(wanted.query)
-        k = 4 * wanted.limit
-        return {
-            feed.name: await feed.search(wanted.query, vector, wanted.scopes, k)
-            for feed in self._feeds
-        }
-
-
-def _scopes(scope: ScopeLike | Sequence[ScopeLike]) -> tuple[Scope, ...]:
-    if isinstance(scope, (list, tuple)):
-        return tuple(dict.fromkeys(map(scope_of, scope)))
-    return (scope_of(scope),)  # type: ignore[arg-type]  # not a sequence: see above
-
 
 def _checked_query(query: str) -> str:
     if not isinstance(query, str):
@@ -358,7 +325,3 @@ def _positive(name: str, value: int | None) -> int | None:
     if value is not None and (type(value) is not int or value <= 0):
         raise InvalidArgument(f"{name} is {value!r}, expected a positive whole number")
     return value
-
-
-def _count(text: str) -> int:
-    return tiktoken_counter("o200k_base").count_text(text).tokens

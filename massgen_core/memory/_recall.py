@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from massgen_core.memory._access import check, sees
 from massgen_core.memory._guard import guarded
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from massgen_core.memory._record import MemoryRecord
     from massgen_core.memory._stores import QueryExpander, Reranker
     from massgen_core.storage import Database
+
+Misfit: TypeAlias = Literal[
+    "elsewhere", "private", "not active", "expired", "not valid now", "other kind", "excluded"
+]
+"""Why a memory is no answer."""
 
 _PLUGIN_SECONDS: Final = 30.0
 _COMPLETE: Final = 0.9
@@ -78,13 +83,20 @@ class Recaller:
         Raises:
             AccessDenied: The principal may not read one of the scopes.
         """
-        await self._database.read(partial(_check_read, wanted=wanted))
-        loaded = await self._loaded.get(wanted.scopes)
+        loaded = await self.loaded(wanted)
         standing = [Hit(one, 0.0, {"pinned": 0.0}) for one in await self._standing(loaded, wanted)]
-        hits = await self._best(loaded, wanted, _by_number(loaded, extra or {}))
-        if self._reranker is not None and wanted.query.strip():
-            hits = await self._reranked(self._reranker, wanted.query, hits)
+        best = await self._best(loaded, wanted, by_number(loaded, extra or {}))
+        hits = await self.reranked(wanted.query, best)
         return self._within(wanted, standing, hits)
+
+    async def loaded(self, wanted: Wanted) -> Loaded:
+        """The index over what is asked for, up to date.
+
+        Raises:
+            AccessDenied: The principal may not read one of the scopes.
+        """
+        await self._database.read(partial(_check_read, wanted=wanted))
+        return await self._loaded.get(wanted.scopes)
 
     async def ranked(
         self,
@@ -101,11 +113,15 @@ class Recaller:
             best = _merged(best, loaded.index.search(wording, vector=vector, extra=extra, k=k))
         return best[:k]
 
+    def enough(self, limit: int) -> int:
+        """Hits that are needed for an answer of `limit`: a reranker chooses from more."""
+        return limit * (_RERANKED if self._reranker is not None else 1)
+
     async def _best(
         self, loaded: Loaded, wanted: Wanted, extra: Mapping[str, Mapping[int, float]]
     ) -> list[Hit]:
         """Enough hits for the answer; more candidates are looked at until there are."""
-        enough = wanted.limit * (_RERANKED if self._reranker is not None else 1)
+        enough = self.enough(wanted.limit)
         k = enough + _ROOM
         while True:
             ranked = await self.ranked(loaded, wanted.query, extra, k)
@@ -136,7 +152,7 @@ class Recaller:
         return {
             record.seq: record
             for record, _ in found
-            if record is not None and _fits(record, wanted)
+            if record is not None and misfit(record, wanted) is None
         }
 
     def _within(self, wanted: Wanted, standing: Sequence[Hit], hits: Sequence[Hit]) -> list[Hit]:
@@ -166,8 +182,10 @@ class Recaller:
             return ()
         return tuple(map(str, outcome.value))[:_WORDINGS]
 
-    async def _reranked(self, reranker: Reranker, query: str, hits: list[Hit]) -> list[Hit]:
-        if not hits:
+    async def reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
+        """The hits in the order of the reranker, if there is one and it works."""
+        reranker = self._reranker
+        if reranker is None or not hits or not query.strip():
             return hits
         work = partial(reranker.rerank, query, [hit.record.text for hit in hits])
         outcome = await guarded(work, _PLUGIN_SECONDS)
@@ -186,20 +204,25 @@ def _check_read(conn: sqlite3.Connection, wanted: Wanted) -> None:
     check(conn, wanted.principal, wanted.scopes, "read")
 
 
-def _fits(record: MemoryRecord, wanted: Wanted) -> bool:
-    """Whether the ledger's record, as it is now, is an answer for who asks."""
-    return (
-        record.current(wanted.now)
-        and any(scope.covers(record.scope) for scope in wanted.scopes)
-        and sees(wanted.principal, record)
-        and (not wanted.kinds or record.kind in wanted.kinds)
-        and record.id not in wanted.exclude
+def misfit(record: MemoryRecord, wanted: Wanted) -> Misfit | None:
+    """Why the ledger's record, as it is now, is no answer for who asks; None if it is one."""
+    now = wanted.now
+    checks: tuple[tuple[bool, Misfit], ...] = (
+        (not any(scope.covers(record.scope) for scope in wanted.scopes), "elsewhere"),
+        (not sees(wanted.principal, record), "private"),
+        (record.state != "active", "not active"),
+        (record.expires_at is not None and record.expires_at <= now, "expired"),
+        (not record.current(now), "not valid now"),
+        (bool(wanted.kinds) and record.kind not in wanted.kinds, "other kind"),
+        (record.id in wanted.exclude, "excluded"),
     )
+    return next((reason for wrong, reason in checks if wrong), None)
 
 
-def _by_number(
+def by_number(
     loaded: Loaded, extra: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[int, float]]:
+    """Scores of indexes by record number; what is not loaded is left out."""
     return {
         name: {loaded.ids[key]: score for key, score in scores.items() if key in loaded.ids}
         for name, scores in extra.items()

@@ -166,6 +166,11 @@ class MemoryRecord(NewMemory):
     def __post_init__(self) -> None:
         """Nothing: what is in the ledger was checked when it came in."""
 
+    @property
+    def happened_at(self) -> float:
+        """When it happened; when it was remembered, if that is not known."""
+        return self.recorded_at if self.event_time is None else self.event_time
+
     def current(self, now: float) -> bool:
         """Whether it is recalled at `now`: active, not expired, and true then."""
         if self.state != "active" or (self.expires_at is not None and self.expires_at <= now):

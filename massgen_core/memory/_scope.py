@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
@@ -43,6 +43,12 @@ class Scope:
             for mine, theirs in zip(self.values(), other.values(), strict=True)
         )
 
+    @property
+    def lasting(self) -> Scope:
+        """The scope without session and run, if anything is left of it then: whose it really is."""
+        whole = Scope(self.tenant, self.team, self.user, self.agent)
+        return self if whole == Scope() else whole
+
     def values(self) -> tuple[str, str, str, str, str, str]:
         """The fields in order: tenant, team, user, agent, session, run."""
         return self.tenant, self.team, self.user, self.agent, self.session, self.run
@@ -72,3 +78,14 @@ def scope_of(value: ScopeLike) -> Scope:
             f"scope has no field {unknown[0]!r}", hint=f"Its fields are {', '.join(FIELDS)}."
         )
     return Scope(**value)
+
+
+def scopes_of(value: ScopeLike | Sequence[ScopeLike]) -> tuple[Scope, ...]:
+    """The scopes that are meant by one of them, or by several; each once.
+
+    Raises:
+        InvalidArgument: One is no scope.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(dict.fromkeys(map(scope_of, value)))
+    return (scope_of(value),)  # type: ignore[arg-type]  # not a sequence: see above

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.memory._stats import count_recalls
+
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from massgen_core.memory._hits import Hit
     from massgen_core.storage import Database
@@ -23,26 +25,38 @@ class Usage:
         self._database = database
         self._counts: dict[int, int] = {}
         self._last: dict[int, float] = {}
+        self._recalls = 0
+        self._answered = 0
 
-    async def count(self, hits: Iterable[Hit], now: float) -> None:
-        """Counts one use of each memory that was recalled."""
+    async def count(self, hits: Sequence[Hit], now: float) -> None:
+        """Counts a recall, and one use of each memory that was recalled.
+
+        A recall is answered if it found something beside what is always there.
+        """
         for hit in hits:
             number = hit.record.seq
             self._counts[number] = self._counts.get(number, 0) + 1
             self._last[number] = now
-        if len(self._counts) >= _KEPT:
+        self._recalls += 1
+        self._answered += any("pinned" not in hit.reasons for hit in hits)
+        if len(self._counts) >= _KEPT or self._recalls >= _KEPT:
             await self.flush()
 
     async def flush(self) -> None:
         """Writes down what was counted."""
         counts, self._counts = self._counts, {}
         last, self._last = self._last, {}
-        if counts and not self._database.read_only:
+        asked = self._recalls, self._answered
+        self._recalls = self._answered = 0
+        if asked[0] and not self._database.read_only:
             rows = [(number, times, last[number]) for number, times in counts.items()]
-            await self._database.write(partial(_add, rows=rows))
+            await self._database.write(partial(_add, rows=rows, asked=asked))
 
 
-def _add(conn: sqlite3.Connection, rows: Sequence[tuple[int, int, float]]) -> None:
+def _add(
+    conn: sqlite3.Connection, rows: Sequence[tuple[int, int, float]], asked: tuple[int, int]
+) -> None:
+    count_recalls(conn, *asked)
     conn.executemany(
         "INSERT INTO memory_usage SELECT ?1, ?2, ?3 "
         "WHERE EXISTS (SELECT 1 FROM memory_record WHERE number = ?1 AND state <> 'tombstone') "

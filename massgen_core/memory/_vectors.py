@@ -6,7 +6,7 @@ import math
 import sys
 import zlib
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,17 +75,34 @@ def get_vectors(
     return {number: unpacked(data) for number, data, sum_ in rows if zlib.crc32(data) == sum_}
 
 
-def missing_vectors(conn: sqlite3.Connection, embedder: str, limit: int) -> list[int]:
-    """Numbers of active records that have no vector of this embedder, oldest first."""
-    query = """
-        SELECT r.number FROM memory_record AS r
-        WHERE r.state = 'active' AND NOT EXISTS (
-            SELECT 1 FROM memory_vector AS v
-            WHERE v.embedder = (SELECT id FROM memory_embedder WHERE name = ?)
-            AND v.record = r.number AND v.content = r.content
-        ) ORDER BY r.number LIMIT ?
+_MISSING: Final = """
+    FROM memory_record AS r
+    WHERE r.state = 'active' AND r.number > ?2 AND NOT EXISTS (
+        SELECT 1 FROM memory_vector AS v
+        WHERE v.embedder = (SELECT id FROM memory_embedder WHERE name = ?1)
+        AND v.record = r.number AND v.content = r.content
+    )
+"""
+
+
+def missing_vectors(
+    conn: sqlite3.Connection, embedder: str, limit: int, after: int = 0
+) -> list[int]:
+    """Numbers of active records that have no vector of this embedder, oldest first.
+
+    Args:
+        conn: The database.
+        embedder: Its identity.
+        limit: How many at most.
+        after: Only numbers above this one.
     """
-    return [number for (number,) in conn.execute(query, (embedder, limit))]
+    query = f"SELECT r.number {_MISSING} ORDER BY r.number LIMIT ?3"
+    return [number for (number,) in conn.execute(query, (embedder, after, limit))]
+
+
+def count_missing(conn: sqlite3.Connection, embedder: str) -> int:
+    """How many active records have no vector of this embedder."""
+    return int(conn.execute(f"SELECT count(*) {_MISSING}", (embedder, 0)).fetchone()[0])
 
 
 def drop_other_vectors(conn: sqlite3.Connection, keep: str) -> int:

@@ -59,6 +59,8 @@ def connect_writer(
         conn = _connect(str(path), busy_timeout)
         try:
             refuse_newer(schema_version(conn, path), migrations, path)
+            if is_new:  # free pages can be given back later only if the file began with this
+                conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _enter_wal(conn, path, busy_timeout)
             for pragma in (*_WRITER, f"PRAGMA synchronous = {synchronous}"):
                 conn.execute(pragma)

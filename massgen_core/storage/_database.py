@@ -200,6 +200,20 @@ class Database:
         """
         return await asyncio.wrap_future(self._open_writer().submit(_checkpoint, alone=True))
 
+    async def vacuum(self, *, whole: bool = False) -> int:
+        """Gives pages that hold nothing any more back to the file system; the bytes it were.
+
+        Args:
+            whole: Whether to write the whole file anew, which needs as much room again meanwhile;
+                a file that an older version created gives nothing back otherwise, and does from
+                then on.
+
+        Raises:
+            StorageBusy: Another process held it for too long.
+        """
+        work = partial(_vacuum, whole=whole, path=self.path)
+        return await asyncio.wrap_future(self._open_writer().submit(work, alone=True))
+
     async def copy_aside(self, clock: Clock = SYSTEM_CLOCK) -> Path:
         """A copy of the file as it is, damage and all, beside it: ``massgen.db.damaged-<time>``.
 
@@ -325,6 +339,19 @@ def _checkpoint(conn: sqlite3.Connection) -> bool:
     (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     conn.execute(f"PRAGMA busy_timeout = {patience}")
     return not blocked
+
+
+def _vacuum(conn: sqlite3.Connection, path: Path, *, whole: bool) -> int:
+    """See `Database.vacuum`. ``VACUUM`` changes ``auto_vacuum`` of a file in WAL mode as well."""
+    _checkpoint(conn)
+    before = path.stat().st_size
+    if whole:
+        conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        conn.execute("VACUUM")
+    else:
+        conn.executescript("PRAGMA incremental_vacuum")  # execute() stops after its first page
+    _checkpoint(conn)
+    return max(0, before - path.stat().st_size)
 
 
 def _copy_aside(conn: sqlite3.Connection, path: Path, now: float) -> Path:
