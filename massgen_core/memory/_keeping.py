@@ -220,6 +220,7 @@ class Keeping:
         if purged:
             again = partial(purge_again, ids=purged, call=self._call(None))
             await self._database.write(again)
+            await self._database.checkpoint()
         self._vectorizer.fill_later()
         return kept
 
