@@ -35,7 +35,7 @@ class Words(NamedTuple):
     def of(cls, text: str) -> Words:
         """The words of a text, as they are compared."""
         plain = unicodedata.normalize("NFKC", text).casefold().split()
-        return cls(tuple(word for each in plain if (word := each.strip(_MARKS) or each)))
+        return cls(tuple(each.strip(_MARKS) or each for each in plain) or ("",))
 
     def within(self, other: Words) -> bool:
         """Whether `other` says all that this text says, and hardly more.
@@ -45,7 +45,7 @@ class Words(NamedTuple):
         numbers make this stricter than shared words would: a wrong "same" loses a memory.
         """
         mine, theirs = self.words, other.words
-        if not mine or len(mine) < _SHARE * len(theirs):
+        if len(mine) < _SHARE * len(theirs):
             return mine == theirs
         more = []
         place = 0
