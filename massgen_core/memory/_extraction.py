@@ -259,7 +259,7 @@ def _privacy(said: Sequence[MemoryRecord]) -> tuple[str, bool]:
     if len(private) > 1:
         raise _Refused("it mixes what is private to several")
     owners = private or {one.owner for one in said}
-    return (owners.pop() if len(owners) == 1 else ""), bool(private)
+    return (min(owners) if len(owners) == 1 else ""), bool(private)
 
 
 def _ids(name: str, given: object) -> list[str]:

@@ -37,7 +37,7 @@ _CHARACTERS: Final = 12_000
 _ALONE: Final = 2
 """Tries after which a message is shown alone: it may be what makes the others fail."""
 _KNOWN: Final = 30
-"""Known memories that an extractor is shown."""
+"""Known memories of each sort that an extractor is shown."""
 _SECONDS: Final = 300.0
 """Seconds that an extractor may take."""
 _FIRST_PAUSE: Final = 30.0
@@ -154,7 +154,8 @@ class Worker:
     async def _chunk(self, extractor: Extractor, chunk: _Chunk) -> list[MemoryRecord]:
         messages = [record for _, record in chunk]
         known = await self._database.read(partial(_read_known, like=messages[0]))
-        outcome = await proposed(extractor, messages, _shown(known.records.values(), messages))
+        shown = await asyncio.to_thread(_shown, known.records.values(), messages)
+        outcome = await proposed(extractor, messages, shown)
         now = self._clock.now()
         rows = [row for row, _ in chunk]
         if outcome.value is None:
@@ -253,15 +254,16 @@ def _caught_up(conn: sqlite3.Connection, known: _Known, like: MemoryRecord) -> l
 
 
 def _shown(known: Iterable[MemoryRecord], messages: Sequence[MemoryRecord]) -> list[MemoryRecord]:
-    """Of what is known, the standing memories and what is most like the messages."""
+    """Of what is known: standing memories, what is most like the messages, and the newest."""
     records = {one.seq: one for one in known}
     index = ScopeIndex()
     for one in records.values():
         index.add(doc_of(one))
-    standing = [one for one in records.values() if one.pinned and one.kind in STANDING]
     query = " ".join(one.text for one in messages)[:_CHARACTERS]
-    found = [records[ranked.number] for ranked in index.search(query, k=_KNOWN)]
-    return list({one.seq: one for one in (*standing[-_KNOWN:], *found)}.values())
+    like = [records[ranked.number] for ranked in index.search(query, k=_KNOWN)]
+    standing = [one for one in records.values() if one.pinned and one.kind in STANDING]
+    newest = list(records.values())[: -_KNOWN - 1 : -1]  # a contradiction may share no word
+    return list({one.seq: one for one in (*standing[-_KNOWN:], *like, *newest)}.values())
 
 
 def _take(

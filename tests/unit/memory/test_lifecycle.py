@@ -37,7 +37,9 @@ async def states(memory, wanted):
 def test_what_expired_is_marked_then_purged_after_the_grace(run, clock):
     async def work(memory):
         kept = await memory.remember("tea stays", scope=ADA)
-        gone = await memory.remember("tea goes", scope=ADA, expires_at=clock.now() + 10, pinned=True)
+        gone = await memory.remember(
+            "tea goes", scope=ADA, expires_at=clock.now() + 10, pinned=True
+        )
         clock.time += 11
         first = await memory.gc()
         assert [(gone, "expired")] == [(one.record.id, one.reason) for one in first.marked]
@@ -171,7 +173,9 @@ def test_growth_is_told_from_four_fifths_of_a_cap_on(run):
 def test_a_purge_leaves_what_was_derived_and_a_restore_does_not_bring_it_back(run, clock):
     async def work(memory):
         said = await memory.remember("I moved to the secret Rome flat.", scope=ADA)
-        fact = await memory.remember("Ada lives in Rome.", scope=ADA, kind="fact", source_ids=[said])
+        fact = await memory.remember(
+            "Ada lives in Rome.", scope=ADA, kind="fact", source_ids=[said]
+        )
         asked = await memory.remember("forget me", scope=ADA)
         copy = await memory.snapshot()
         await memory.invalidate(said)
