@@ -1,0 +1,178 @@
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from massgen_core.memory import Candidate, Health, Memory, Plugins
+
+ADA = {"user": "ada"}
+
+
+class Letters:
+    """An embedder that counts letters; `fails` times it fails first."""
+
+    def __init__(self, letters="aeiou", fails=0):
+        self.identity = f"letters/{letters}"
+        self.dimensions = len(letters)
+        self.letters = letters
+        self.fails = fails
+        self.made = []
+
+    async def embed(self, texts, /, *, purpose):
+        if self.fails:
+            self.fails -= 1
+            raise RuntimeError("no model")
+        if purpose == "document":
+            self.made += texts
+        return [[1.0 + text.count(letter) for letter in self.letters] for text in texts]
+
+    async def close(self):
+        pass
+
+
+class Index:
+    """An index in memory that counts how often it was emptied."""
+
+    identity = "index/1"
+
+    def __init__(self):
+        self.rows, self.seq, self.rebuilds = {}, 0, 0
+        self.broken = False
+
+    async def apply(self, batch, /):
+        for change in batch:
+            self.rows[change.record_id] = change.vector
+            self.seq = max(self.seq, change.seq)
+
+    async def search(self, query, vector, scope, k):
+        return [Candidate(key, 1.0) for key in self.rows][:k]
+
+    async def watermark(self):
+        return self.seq
+
+    async def health(self):
+        return Health(ok=True)
+
+    async def rebuild(self):
+        if self.broken:
+            raise RuntimeError("no disk")
+        self.rows, self.seq = {}, 0
+        self.rebuilds += 1
+
+    async def close(self):
+        pass
+
+
+async def fill(memory):
+    for number in range(70):
+        await memory.remember(f"tea {number}", scope=ADA)
+
+
+def test_reindex_makes_what_is_missing_and_drops_what_is_of_another_embedder(run):
+    seen = []
+
+    async def work(memory):
+        done = await memory.reindex(lambda *step: seen.append(step))
+        assert (70, 0, 70, ("x",), ()) == (
+            *(done.vectors, done.missing, done.dropped, done.rebuilt, done.failed),
+        )
+        again = await memory.reindex()
+        assert (0, 0, 0) == (again.vectors, again.missing, again.dropped)
+        assert (await memory.stats()).disk.vectors == 70 * 3 * 4
+
+    run(fill, plugins=Plugins(embedder=Letters()))
+    index, embedder = Index(), Letters("xyz")
+    embedder.fails = 1  # what starts at open gives up at once; reindex makes them
+    run(work, plugins=Plugins(embedder=embedder, stores={"x": index}))
+    assert 70 == len(embedder.made)
+    assert ("vectors", 70, 70) in seen
+    assert [("index x", 0, 1), ("index x", 1, 1)] == seen[-2:]
+    assert 2 == index.rebuilds
+    assert {3} == {len(vector) for vector in index.rows.values()}
+
+
+def test_vectors_of_another_embedder_stay_until_all_are_made(run):
+    async def work(memory):
+        done = await memory.reindex()
+        assert (0, 70, 0, ()) == (done.vectors, done.missing, done.dropped, done.rebuilt)
+        assert ("x",) == done.failed
+        return (await memory.stats()).disk.vectors, await memory.recall("tea", scope=ADA)
+
+    run(fill, plugins=Plugins(embedder=Letters()))
+    index = Index()
+    index.broken = True
+    plugins = Plugins(embedder=Letters("xyz", fails=9), stores={"x": index})
+    size, hits = run(work, plugins=plugins)
+    assert 70 * 5 * 4 == size
+    assert 5 == len(hits)
+
+
+def test_another_embedder_is_filled_in_from_the_moment_of_opening(run):
+    async def work(memory):
+        assert 5 == len(await memory.recall("tea", scope=ADA))  # by words, meanwhile
+        await memory.settle()
+        (hit, *_) = (await memory.explain("tea", scope=ADA)).candidates
+        return hit.terms
+
+    run(fill)
+    embedder = Letters()
+    found = run(work, plugins=Plugins(embedder=embedder))
+    assert 70 == len(embedder.made)
+    assert "dense" in found
+
+
+def test_a_damaged_memory_does_not_keep_others_from_their_vectors(run, tmp_path):
+    import sqlite3  # noqa: PLC0415
+
+    run(fill)
+    with sqlite3.connect(tmp_path / "massgen.db") as conn:
+        conn.execute("UPDATE memory_log SET text = 'x' WHERE seq BETWEEN 1 AND 64")
+    conn.close()
+
+    async def work(memory):
+        await memory.settle()
+        return (await memory.stats()).disk.vectors
+
+    assert 6 * 5 * 4 == run(work, plugins=Plugins(embedder=Letters()))
+
+
+def test_a_kill_while_vectors_are_made_keeps_those_that_were_made(run, tmp_path):
+    async def fill_more(memory):
+        for _ in range(3):
+            await fill(memory)
+
+    run(fill_more, synchronous="normal")
+    script = Path(__file__).with_name("embedding.py")
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert "128\n" == process.stdout.readline()
+        process.kill()
+    embedder = Letters()
+    done = run(lambda memory: memory.reindex(), plugins=Plugins(embedder=embedder))
+    assert 0 == done.missing
+    assert 210 - 128 == len(embedder.made)
+
+
+def test_two_that_open_the_same_file_see_each_others_vectors(tmp_path):
+    async def main():
+        async with Memory.open(tmp_path) as plain:
+            await fill(plain)
+        slow = Letters()
+        release = asyncio.Event()
+        embed = slow.embed
+
+        async def waits(texts, /, *, purpose):
+            await release.wait()
+            return await embed(texts, purpose=purpose)
+
+        slow.embed = waits
+        async with Memory.open(tmp_path, plugins=Plugins(embedder=slow)) as one:
+            assert 0.0 == (await one.explain("tea", scope=ADA)).embedded
+            async with Memory.open(tmp_path, plugins=Plugins(embedder=Letters())) as two:
+                await two.settle()
+            release.set()
+            await one._vectorizer._filling  # noqa: SLF001 - what runs in the background
+            return (await one.explain("tea", scope=ADA)).embedded
+
+    assert 1.0 == asyncio.run(main())
