@@ -55,11 +55,12 @@ def bars(values: Mapping[str, int], label: str) -> str:
     rows = []
     for place, (name, value) in enumerate(values.items()):
         top = place * (_ROW + 8)
+        width = max(0.5, 100 * value / most) if value else 0.0
         rows.append(
             f'<text x="0" y="{top + 13}">{escape(name)}</text>'
             f'<text x="100%" y="{top + 13}" text-anchor="end">{value}</text>'
             f'<rect class="track" x="0" y="{top + 18}" width="100%" height="8" rx="4"/>'
-            f'<rect class="bar" x="0" y="{top + 18}" width="{max(0.5, 100 * value / most):.2f}%" '
+            f'<rect class="bar" x="0" y="{top + 18}" width="{width:.2f}%" '
             'height="8" rx="4"/>'
         )
     return _svg("".join(rows), len(values) * (_ROW + 8), label)

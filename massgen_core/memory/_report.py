@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WEEKS: Final = 52
 """Weeks that the chart of growth shows, the last ones."""
-_ROWS: Final = 20
+_ROWS: Final = 10
 """Rows of a table."""
 _TEXT: Final = 400
 """Characters of a memory that are shown."""
@@ -32,7 +32,7 @@ _STYLE: Final = """
 body { margin: 0; padding: 24px 16px 48px; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1080px; margin: 0 auto; display: grid; gap: 16px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); align-items: start; }
 header, .wide { grid-column: 1 / -1; }
 h1 { font-size: 24px; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 16px; margin: 0 0 12px; }
@@ -52,7 +52,7 @@ table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0;
   border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 th { border-top: 0; color: var(--quiet); font-size: 13px; font-weight: 500; white-space: nowrap; }
-td.number, th.number { text-align: right; white-space: nowrap; padding-right: 0; }
+td.number, th.number { text-align: right; white-space: nowrap; padding: 6px 0 6px 12px; }
 td.when, td.kind { white-space: nowrap; }
 tr.superseded td.text { text-decoration: line-through; color: var(--quiet); }
 @media (max-width: 560px) {
@@ -78,12 +78,12 @@ def page(scope: Scope, stats: MemoryStats, newest: Sequence[MemoryRecord]) -> st
         _header(title, stats),
         _tiles(stats),
         _section("Remembered per week", columns(_weeks(stats), "Memories per week"), wide=True),
-        _section("Kinds", bars(stats.by_kind, "Active memories by kind")),
+        _section("Kinds, active memories", bars(stats.by_kind, "Active memories by kind")),
         _section("States", bars(stats.by_state, "Memories by state")),
+        _section("To look after", _care(stats)),
+        _section("The file, in KiB", bars(_disk(stats), "What the file holds, in KiB")),
         _section("Largest scopes", _scopes(stats)),
         _section("Recalled most", _used(stats)),
-        _section("To look after", _care(stats)),
-        _section("On disk", bars(_disk(stats), "Kilobytes on disk")),
         _section("Newest", _timeline(newest), wide=True),
     )
     return (
@@ -106,8 +106,8 @@ def _tiles(stats: MemoryStats) -> str:
     tiles = {
         "active memories": f"{stats.active.records:,}",
         "of text": _size(stats.active.size),
-        "of recalls found something": "none" if rate is None else f"{rate:.0%}",
-        "on disk per memory": "none" if weight is None else _size(weight),
+        "of all recalls found something": "none" if rate is None else f"{rate:.0%}",
+        "on disk per memory, all scopes": "none" if weight is None else _size(weight),
         "the whole file": _size(stats.disk.file),
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
@@ -153,7 +153,7 @@ def _care(stats: MemoryStats) -> str:
 def _disk(stats: MemoryStats) -> dict[str, int]:
     disk = stats.disk
     sizes = {"log": disk.log, "texts": disk.texts, "vectors": disk.vectors, "free": disk.free}
-    return {f"{name} (KiB)": round(size / 1024) for name, size in sizes.items()}
+    return {name: round(size / 1024) for name, size in sizes.items()}
 
 
 def _timeline(newest: Iterable[MemoryRecord]) -> str:

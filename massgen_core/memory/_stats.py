@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._access import sees
-from massgen_core.memory._record import MemoryRecord
+from massgen_core.memory._record import STANDING, MemoryRecord
 from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._similar import groups
 from massgen_core.memory._table import covered, in_scopes
@@ -44,6 +44,7 @@ class DiskUse:
     """What the database file holds, in bytes; sessions in the same file count in `file`.
 
     Attributes:
+        records: Memories in it, of all scopes and in whatever state.
         file: All pages of the file.
         free: Pages in it that hold nothing.
         log: Bodies and short texts of the log, every revision.
@@ -51,6 +52,7 @@ class DiskUse:
         vectors: Vectors of all embedders.
     """
 
+    records: int
     file: int
     free: int
     log: int
@@ -74,7 +76,8 @@ class MemoryStats:
             byte.
         near_duplicates: The same for texts that differ in case, punctuation, or a few words more.
         stale: Ids of active memories older than 90 days that were never recalled.
-        top_used: The memories that were recalled most, with how often.
+        top_used: The memories that were recalled most, with how often; without what is always
+            recalled.
         recalls: Recalls of the whole memory so far.
         answered: Recalls that found something beside what is always there.
         waiting: Memories that wait for extraction.
@@ -106,8 +109,8 @@ class MemoryStats:
 
     @property
     def bytes_per_record(self) -> float | None:
-        """Bytes of log, texts and vectors per memory, in whatever state; None without any."""
-        records = sum(self.by_state.values())
+        """Bytes of log, texts and vectors per memory of the whole file; None without any."""
+        records = self.disk.records
         weight = self.disk.log + self.disk.texts + self.disk.vectors
         return weight / records if records else None
 
@@ -242,7 +245,8 @@ def _near(active: Iterable[MemoryRecord]) -> tuple[tuple[str, ...], ...]:
 
 def _top(active: Iterable[MemoryRecord]) -> tuple[tuple[MemoryRecord, int], ...]:
     used = sorted(
-        (one for one in active if one.use_count), key=lambda one: (-one.use_count, one.seq)
+        (one for one in active if one.use_count and not (one.pinned and one.kind in STANDING)),
+        key=lambda one: (-one.use_count, one.seq),
     )
     return tuple((one, one.use_count) for one in used[:_TOP])
 
@@ -264,6 +268,7 @@ def _disk(conn: sqlite3.Connection) -> DiskUse:
 
     page = one("PRAGMA page_size")
     return DiskUse(
+        records=one("SELECT count(*) FROM memory_record"),
         file=page * one("PRAGMA page_count"),
         free=page * one("PRAGMA freelist_count"),
         log=one(
