@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from massgen_core.backends import Request
 from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.events import TextDelta
 from massgen_core.memory import Memory, Plugins
+from massgen_core.messages import system, user
 from massgen_core.plugin import PluginContext, PluginHost
 from massgen_core.storage import Opening, database_path
 from massgen_core.tokens import ModelCatalogue
@@ -14,11 +18,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
+    from massgen_core.backends import Backend
     from massgen_core.clock import Clock
+    from massgen_core.memory import Asks, Extractor
     from massgen_core.plugin import Kind
     from massgen_core.storage import Synchronous
 
-__all__ = ["open_memory"]
+__all__ = ["asking", "open_memory"]
 
 
 def open_memory(  # noqa: PLR0913 - each is a decision of its own
@@ -28,6 +34,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
     embedder: str | None = None,
     reranker: str | None = None,
     expander: str | None = None,
+    extractor: Extractor | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     synchronous: Synchronous = "full",
     read_only: bool = False,
@@ -46,6 +53,8 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         embedder: Registered name of an embedder.
         reranker: Registered name of a reranker.
         expander: Registered name of a query expander.
+        extractor: Proposes facts from messages when `Memory.work` is called, e.g.
+            ``Facts(asking(backend, model))``.
         settings: Settings of these plugins, by their names.
         synchronous: ``full``: what is acknowledged survives a power cut; ``normal``: the end of
             the process.
@@ -86,6 +95,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         stores={name: made("memory_store", name) for name in dict.fromkeys(indexes)},
         reranker=made("reranker", reranker),
         expander=made("query_expander", expander),
+        extractor=extractor,
     )
     return Memory.open(
         file,
@@ -95,3 +105,29 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         clock=clock,
         told=told,
     )
+
+
+def asking(backend: Backend, model: str, *, max_output: int = 4_000) -> Asks:
+    """A way to ask a model of a backend, as `Facts` and `Summaries` want it.
+
+    Args:
+        backend: Runs the model; it is not closed.
+        model: The model's name as the provider knows it.
+        max_output: Tokens an answer may have.
+
+    Example:
+        >>> import asyncio
+        >>> from massgen_core.longterm import asking
+        >>> from massgen_core.testing import ScriptedBackend
+        >>> asks = asking(ScriptedBackend(["Bonjour!"]), "scripted")
+        >>> asyncio.run(asks("Translate to French.", "Good morning!"))
+        'Bonjour!'
+    """
+
+    async def asks(instructions: str, text: str, /) -> str:
+        messages = (system(instructions), user(text))
+        request = Request(model, messages, max_output=max_output, temperature=0)
+        async with aclosing(backend.stream(request)) as events:
+            return "".join([event.text async for event in events if isinstance(event, TextDelta)])
+
+    return asks

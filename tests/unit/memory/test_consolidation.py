@@ -3,7 +3,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgen_core.memory import Memory, NewMemory, Plugins, Proposal, Scope, Summaries
+from massgen_core.memory import Memory, NewMemory, Proposal, Scope, Summaries
 
 ADA = {"user": "ada"}
 BOB = {"user": "bob"}

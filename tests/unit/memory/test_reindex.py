@@ -122,7 +122,7 @@ def test_another_embedder_is_filled_in_from_the_moment_of_opening(run):
 
 
 def test_a_damaged_memory_does_not_keep_others_from_their_vectors(run, tmp_path):
-    import sqlite3  # noqa: PLC0415
+    import sqlite3
 
     run(fill)
     with sqlite3.connect(tmp_path / "massgen.db") as conn:
@@ -172,7 +172,7 @@ def test_two_that_open_the_same_file_see_each_others_vectors(tmp_path):
             async with Memory.open(tmp_path, plugins=Plugins(embedder=Letters())) as two:
                 await two.settle()
             release.set()
-            await one._vectorizer._filling  # noqa: SLF001 - what runs in the background
+            await one._vectorizer._filling
             return (await one.explain("tea", scope=ADA)).embedded
 
     assert 1.0 == asyncio.run(main())
