@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.errors import StorageBusy
 from massgen_core.memory._consolidation import Consolidated, consolidate
 from massgen_core.memory._keeping import Keeping, Plugins
 from massgen_core.memory._lifecycle import Collected, Retention, carry_out, plan
@@ -106,7 +108,9 @@ class Tending(Keeping):
             self._told("memory", alarm)
         if dry_run or not collected.purged:
             return collected
-        freed = await self._database.vacuum()
+        freed = 0
+        with contextlib.suppress(StorageBusy):  # what had to go is gone; room can wait
+            freed = await self._database.vacuum()
         for feed in self._feeds:
             await feed.catch_up()
         return replace(collected, freed=freed)

@@ -17,7 +17,8 @@ class Stuck:
 
     async def embed(self, texts, /, *, purpose):
         if self.made == 128:
-            print(self.made, flush=True)
+            sys.stdout.write(f"{self.made}\n")
+            sys.stdout.flush()
             await asyncio.sleep(600)
         self.made += len(texts)
         return [[1.0 + text.count(letter) for letter in "aeiou"] for text in texts]

@@ -12,7 +12,8 @@ class Stuck:
     identity = "stuck/1"
 
     async def extract(self, messages, known, /):
-        print("asked", len(messages), flush=True)
+        sys.stdout.write(f"asked {len(messages)}\n")
+        sys.stdout.flush()
         await asyncio.sleep(600)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,11 +156,14 @@ def test_a_summary_that_cannot_be_used_is_told_and_nothing_is_lost(run, clock):
     assert 5 == len(told)
 
 
-def test_what_is_forgotten_while_a_summary_is_written_is_in_none(run, clock):
+@pytest.mark.parametrize("change", ["forget", "update", "invalidate"])
+def test_what_changes_while_a_summary_is_written_is_in_none(run, clock, change):
     async def work(memory):
+        changes = {"update": {"text": "coffee"}}
+
         class Slow(Summary):
             async def extract(self, messages, known, /):
-                await memory.forget(messages[0].id)
+                await getattr(memory, change)(messages[0].id, **changes.get(change, {}))
                 return await super().extract(messages, known)
 
         for number in range(4):

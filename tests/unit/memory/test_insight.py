@@ -137,6 +137,8 @@ def test_explain_tells_nothing_of_what_is_private_to_others(run):
         assert [1, 1] == [one.hidden for one in found]
         assert "secret" not in str(found)
         assert "secret" in str(await memory.explain("tea", scope=team))
+        await memory.recall("secret", scope=team)
+        assert "secret" in str((await memory.stats(team)).top_used)
         assert "secret" not in str(await memory.stats(team, principal="ada"))
         assert "secret" not in await memory.report_html(team, principal="ada")
         for call in (memory.explain("tea", scope=BOB, principal="ada"),):

@@ -144,7 +144,7 @@ def test_a_cap_pushes_out_what_is_worth_least_and_nothing_pinned(run, clock):
 
 def test_a_scope_caps_only_what_it_covers(run):
     async def work(memory):
-        for session in ("s1", "s2"):
+        for session in ("s2", "s1"):
             for number in range(3):
                 await memory.remember(f"tea {number}", scope={**ADA, "session": session})
         done = await memory.gc(Retention(max_records=1), scope={**ADA, "session": "s1"})

@@ -12,7 +12,7 @@ from massgen_core.memory._similar import Words, groups, same
         ("Ada likes green tea.", "ada LIKES  green tea!"),
         ("“Ada” likes green tea", "Ada likes (green) tea"),
         ("Ada is allergic to nuts", "Ada is very allergic to nuts"),
-        ("ｆｕｌｌ width", "full width"),
+        ("\uff46\uff55\uff4c\uff4c width", "full width"),
     ],
 )
 def test_texts_that_say_the_same(one, other):
@@ -24,7 +24,7 @@ def test_texts_that_say_the_same(one, other):
     [
         ("Ada is allergic to nuts and milk", "Ada is not allergic to nuts and milk"),
         ("Ada does eat nuts and all milk", "Ada doesn't eat nuts and all milk"),
-        ("Ada does eat nuts and all milk", "Ada does eat nuts and all milk don’t"),
+        ("Ada does eat nuts and all milk", "Ada does eat nuts and all milk don\u2019t"),
         ("The trip to Rome costs a lot", "The trip to Rome costs a lot 500"),
         ("The trip costs 500 EUR for Ada and Bob", "The trip costs 600 EUR for Ada and Bob"),
         ("Ada met Bob in Rome for a long lunch", "Ada met Carol in Rome for a long lunch"),
