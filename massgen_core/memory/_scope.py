@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from massgen_core.errors import InvalidArgument
@@ -28,7 +28,7 @@ class Scope:
     run: str = ""
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name, value in zip(FIELDS, self.values(), strict=True):  # asdict() copies deeply
             if not isinstance(value, str):
                 raise InvalidArgument(f"scope {name} is {value!r}, expected text")
             try:
@@ -46,8 +46,8 @@ class Scope:
     @property
     def lasting(self) -> Scope:
         """The scope without session and run, if anything is left of it then: whose it really is."""
-        whole = Scope(self.tenant, self.team, self.user, self.agent)
-        return self if whole == Scope() else whole
+        kept = self.values()[:4]
+        return Scope(*kept) if any(kept) and (self.session or self.run) else self
 
     def values(self) -> tuple[str, str, str, str, str, str]:
         """The fields in order: tenant, team, user, agent, session, run."""

@@ -47,11 +47,14 @@ class Words(NamedTuple):
         mine, theirs = self.words, other.words
         if len(mine) < _SHARE * len(theirs):
             return False
-        more = []
+        room = len(theirs) - len(mine)
+        more: list[str] = []
         place = 0
         for word in theirs:
             if place < len(mine) and mine[place] == word:
                 place += 1
+            elif len(more) == room:
+                return False
             else:
                 more.append(word)
         return place == len(mine) and not any(map(_turns, more))

@@ -116,10 +116,11 @@ class Tending(Keeping):
         return replace(collected, freed=freed)
 
     async def compact(self) -> int:
-        """Writes the file anew without its free pages; the bytes it became smaller.
+        """Writes the file anew, packed; the bytes it became smaller.
 
-        `gc` gives pages back by itself where an up-to-date version created the file; an older file
-        does so from now on. Needs as much room as the file has meanwhile.
+        `gc` by itself gives back only pages that became empty as a whole, which long texts leave
+        and short ones hardly do, and in a file that an older version created it gives back none:
+        it does from now on. Needs as much room as the file has meanwhile.
 
         Raises:
             StorageBusy: Another process held the file for too long.
