@@ -11,6 +11,7 @@ from massgen_core.cli import (
     _config,
     _context,
     _doctor,
+    _insight,
     _memory,
     _models,
     _plugins,
@@ -66,6 +67,7 @@ app.callback(
 )(shaped(_root, [_VERSION]))
 _run.add_to(app)
 app.add_typer(_sessions.app, name="session")
+_insight.add_to(_memory.app)
 _upkeep.add_to(_memory.app)
 app.add_typer(_memory.app, name="memory")
 _bench.add_to(_context.app)

@@ -147,7 +147,7 @@ def search(
     kind: Annotated[list[str] | None, typer.Option(help="Only of this kind; repeatable.")] = None,
     path: DatabasePath = None,
 ) -> Reply:
-    """Recalls what answers a question best, best first; pinned preferences before."""
+    """Recalls what answers a question best; pinned preferences first. Counts as no use."""
     whose = scope_from(scope)
     retrieval = cli.app(path).settings.memory.retrieval
     most = limit or (None if tokens else retrieval.limit)

@@ -127,3 +127,69 @@ def test_the_settings_limit_what_is_found(mgc):
 def test_an_index_that_is_not_installed_is_named(mgc):
     done = mgc("memory", "add", "x", "-c", "memory.indexes=['nosuch']", "--json")
     assert (3, "plugin-not-found") == (done.code, done.envelope["error"]["code"])
+
+
+@pytest.mark.usefixtures("told")
+def test_statistics_count_what_there_is(mgc):
+    mgc("memory", "search", "cat", *ADA)
+    data = mgc("memory", "stats", "--json").envelope["data"]
+    assert (3, 3) == (data["active"]["records"], data["disk"]["records"])
+    assert {"message": 2, "instruction": 1} == data["by_kind"]
+    assert {"user": "ada"} == {k: v for k, v in data["by_scope"][0]["scope"].items() if v}
+    assert (0, None) == (data["recalls"], data["hit_rate"])  # a look is no use
+    ours = mgc("memory", "stats", *ADA, "--json").envelope["data"]
+    assert 2 == ours["active"]["records"]
+    assert "3 memories" in mgc("memory", "stats").out
+
+
+@pytest.mark.usefixtures("told")
+def test_a_search_is_explained(mgc):
+    data = mgc("memory", "explain", "cat", *ADA, "--json").envelope["data"]
+    (best, *_) = data["candidates"]
+    assert "The cat is called Miau." == best["record"]["text"]
+    assert best["score"] == pytest.approx(sum(best["terms"].values()))
+    out = mgc("memory", "explain", "cat", *ADA).out
+    assert "always" in out
+    assert "searched 2 memories" in out
+
+
+@pytest.mark.usefixtures("told")
+def test_a_timeline_is_in_order(mgc):
+    data = mgc("memory", "timeline", *ADA, "--json").envelope["data"]
+    assert ["The cat is called Miau.", "Answer in French."] == [one["text"] for one in data]
+    early = mgc("memory", "timeline", *ADA, "--until", "2026-05-02", "--json").envelope["data"]
+    assert ["The cat is called Miau."] == [one["text"] for one in early]
+
+
+@pytest.mark.usefixtures("told")
+def test_a_report_is_one_page(mgc, folder):
+    assert 0 == mgc("memory", "report", "--html", "page.html").code
+    page = (folder / "page.html").read_text("utf-8")
+    assert "<svg" in page
+    assert "Miau" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert 2 == mgc("memory", "report", "--html", "no/such/folder.html").code
+
+
+def test_what_expired_is_let_go_of_in_two_steps(mgc):
+    mgc("memory", "add", "Old news.", *ADA, "--expires", "2020-01-01", "--id", "old")
+    would = mgc("memory", "gc", "--dry-run", "--json").envelope["data"]
+    assert [("old", "expired")] == [(r["record"]["id"], r["reason"]) for r in would["marked"]]
+    assert "active" in mgc("memory", "show", "old").out
+    assert 2 == mgc("memory", "gc").code
+    assert "1 marked, 0 erased" in mgc("memory", "gc", "--yes").err
+    assert "invalidated" in mgc("memory", "show", "old").out
+    assert "0 marked, 1 erased" in mgc("memory", "gc", "--yes", "--grace", "0").err
+    assert "tombstone" in mgc("memory", "show", "old").out
+
+
+@pytest.mark.usefixtures("told")
+def test_what_is_over_a_cap_is_let_go_of(mgc):
+    done = mgc("memory", "gc", "--yes", "--max-records", "1", *ADA, "--json")
+    assert ["over_records"] == [one["reason"] for one in done.envelope["data"]["marked"]]
+
+
+@pytest.mark.usefixtures("told")
+def test_reindexing_says_what_it_made(mgc):
+    data = mgc("memory", "reindex", "--json").envelope["data"]
+    assert (0, 0, []) == (data["vectors"], data["missing"], data["failed"])
