@@ -6,6 +6,7 @@ import pytest
 
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.context import ContextEngine, ContextWindow
+from massgen_core.events import StrategiesSuspended
 from massgen_core.messages import assistant, user
 from massgen_core.plugin import PluginContext
 from massgen_core.tokens import ModelCatalogue, counter_for
@@ -53,14 +54,19 @@ class Short(Concepts):
         return []
 
 
-def outgrown(strategy):
-    """A conversation in which the fact has left, and what means the same is asked."""
+def outgrown(strategy, told=None):
+    """A conversation in which the fact has left, and what means the same is asked.
+
+    What its fits tell of is added to `told`.
+    """
     window = ContextWindow(ContextEngine([strategy], COUNTER, target=0.6))
     window.append(user("Look after the garden."))
     window.append(assistant(FACT))
     for n in range(80):
         window.append(assistant(f"Step {n}: the garden gate is painted. " + "It dries. " * 12))
-        window.fit(2000)
+        report = window.fit(2000)
+        if told is not None:
+            told += report.events
     assert FACT not in texts(window)
     window.append(user(QUESTION))
     return window
@@ -102,10 +108,13 @@ def test_it_weighs_as_much_as_the_settings_say():
 
 @pytest.mark.parametrize("embedder", [Broken(), Short()])
 def test_a_broken_embedder_costs_the_meaning_only(embedder):
-    window = outgrown(RelevanceByMeaning(Settings(), embedder))
-    report = window.fit(2000)
+    told = []
+    window = outgrown(RelevanceByMeaning(Settings(), embedder), told)
+    window.fit(2000)
 
-    assert ["relevance"] == [event.strategy for event in report.events]
+    first, second, left_out, *_ = told
+    assert ["relevance", "relevance"] == [first.strategy, second.strategy]
+    assert isinstance(left_out, StrategiesSuspended), "after two failures it plans without"
     assert FACT not in texts(window)
     window.append(user("My automobile is what?"))
     window.fit(2000)
