@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.agents._answer import CUT
-from massgen_core.agents._journal import operation_from_json, recounted, usage_body, whole
+from massgen_core.agents._journal import operation_from_json, usage_body, whole
 from massgen_core.agents._notice import Notice, notice_of
 from massgen_core.agents._outgoing import Order
 from massgen_core.agents._recall import Recall
-from massgen_core.context import ContextWindow, fit_to_json, view_from_json
+from massgen_core.context import ContextWindow, fit_to_json, recounted, view_from_json
 from massgen_core.errors import AgentError, InvalidArgument, SessionConflict
 from massgen_core.events import MessageAppended
 from massgen_core.messages import message_from_json, message_to_json, tool, user

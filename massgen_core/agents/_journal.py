@@ -6,15 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from massgen_core.context import View
 from massgen_core.events import Operation, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from massgen_core.context import Group
     from massgen_core.messages import JSONValue
-    from massgen_core.tokens import TokenCounter
 
 _T = TypeVar("_T")
 
@@ -66,18 +63,6 @@ def usage_body(usage: Usage, counted: int, answer: int) -> dict[str, JSONValue]:
 def operation_from_json(data: Mapping[str, Any]) -> Operation:
     """The operation that a ``fit`` entry holds."""
     return Operation(**{**data, "message_ids": tuple(data["message_ids"])})
-
-
-def recounted(view: View, counter: TokenCounter) -> View:
-    """The view with its changed groups counted by `counter`; the others are the history's own."""
-    groups: list[Group] = []
-    for group in view:
-        if group.changed:
-            counts = tuple([counter.count(message).tokens for message in group.messages])
-            groups.append(group.with_messages(group.messages, counts))
-        else:
-            groups.append(group)
-    return View(groups)
 
 
 async def whole(work: Coroutine[Any, Any, _T]) -> _T:

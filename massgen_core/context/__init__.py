@@ -31,7 +31,7 @@ from massgen_core.context._plan import (
 from massgen_core.context._report import Fit, FitReport
 from massgen_core.context._segments import Segments, measured, segments_of
 from massgen_core.context._view import View
-from massgen_core.context._window import ContextWindow, fit_to_json, view_from_json
+from massgen_core.context._window import ContextWindow, fit_to_json, recounted, view_from_json
 
 __all__ = [
     "Background",
@@ -65,6 +65,7 @@ __all__ = [
     "measured",
     "page_end",
     "quoted",
+    "recounted",
     "segments_of",
     "terms_of",
     "view_from_json",

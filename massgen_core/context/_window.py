@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from massgen_core.context._report import Fit
     from massgen_core.events import FitEvent, Operation
     from massgen_core.messages import JSONValue, Message
+    from massgen_core.tokens import TokenCounter
 
 
 class ContextWindow:
@@ -248,6 +249,18 @@ def fit_to_json(view: View, report: FitReport) -> dict[str, JSONValue]:
 def view_from_json(history: Sequence[Group], body: Mapping[str, Any]) -> View:
     """The view that `fit_to_json` wrote, over the history as it was then."""
     return View(_view_groups(history, body["view"]))
+
+
+def recounted(view: View, counter: TokenCounter) -> View:
+    """The view with its changed groups counted by `counter`; the others are the history's own."""
+    groups: list[Group] = []
+    for group in view:
+        if group.changed:
+            counts = tuple([counter.count(message).tokens for message in group.messages])
+            groups.append(group.with_messages(group.messages, counts))
+        else:
+            groups.append(group)
+    return View(groups)
 
 
 def _view_groups(history: Sequence[Group], data: Mapping[str, Any]) -> Iterable[Group]:

@@ -78,6 +78,21 @@ def histories(draw: st.DrawFn, *, turns: int = 6) -> list[Message]:
     return out
 
 
+def long_talk() -> list[Message]:
+    """Twelve turns, each with a call and its result; the same in every run."""
+    out = [Message("system", (Text("You fix payments."),), "m0", 0.0)]
+
+    def say(role: Role, *parts: Part) -> None:
+        out.append(Message(role, parts, f"m{len(out)}", float(len(out))))
+
+    for n in range(12):
+        say("user", Text(f"{n}: {_PROSE[n % len(_PROSE)]}"))
+        say("assistant", Text("I look."), ToolCall("c", "read", json.dumps({"path": f"{n}.py"})))
+        say("tool", ToolResult("c", (Text(f"line {n} of the file " * 20),), "read"))
+        say("assistant", Text(f"It is line {n}. " * 8))
+    return out
+
+
 def _user_parts(draw: st.DrawFn) -> list[Part]:
     parts: list[Part] = [Text(draw(_HUGE))]
     if draw(_RARELY):

@@ -5,22 +5,15 @@ The numbers are those of the architecture document.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_core.context import ContextEngine, ContextWindow, TruncationStrategy
+from massgen_core.context import TruncationStrategy
 from massgen_core.errors import ContextOverflowError, MassgenError
-from massgen_core.messages import (
-    Message,
-    Text,
-    ToolResult,
-    check_order,
-)
+from massgen_core.messages import Message, Text, ToolResult, check_order
 from massgen_core.messages.order import REQUIREMENTS
 from massgen_core.testing._checks import (
     assert_clean,
@@ -35,42 +28,20 @@ from massgen_core.testing._checks import (
     whole_turns,
 )
 from massgen_core.testing._histories import histories
-from massgen_core.testing._suite import Suite
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from massgen_core.testing._surroundings_suite import SurroundingsSuite, properties
 
 
-properties = settings(
-    max_examples=50,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-        HealthCheck.differing_executors,  # subclasses share these tests; no data depends on self
-    ],
-)
-
-
-class StrategySuite(Suite):
+class StrategySuite(SurroundingsSuite):
     """Subclass it, say how to make the strategy, and run pytest.
+
+    Capabilities: ``replaces`` if some of its plans hold a `Replace`; ``summarises`` if a model
+    writes the texts, which `summariser` then exchanges.
 
     Example:
         class TestSlidingWindow(StrategySuite):
             def strategy(self):
                 return SlidingWindow(Settings())
     """
-
-    @abstractmethod
-    def strategy(self) -> TruncationStrategy:
-        """A new strategy, as a user would get it."""
-
-    def window(self, messages: Sequence[Message], *, target: float = 0.6) -> ContextWindow:
-        """A conversation with this strategy in its engine."""
-        window = ContextWindow(ContextEngine([self.strategy()], counter(), target=target))
-        for message in messages:
-            window.append(message)
-        return window
 
     def test_is_a_strategy(self) -> None:
         """It has the Protocol's members."""

@@ -4,6 +4,8 @@ from massgen_digest.strategy import Digest
 
 
 class TestStrategy(StrategySuite):
+    capabilities = frozenset({"replaces"})
+
     def strategy(self):
         return Digest(Settings())
 

@@ -14,8 +14,13 @@ def answer(request):
 
 
 class TestStrategy(StrategySuite):
+    capabilities = frozenset({"replaces", "summarises"})
+
     def strategy(self):
-        backend = ScriptedBackend(iter(lambda: answer, None), window=6000)
+        return self.summariser(answer)
+
+    def summariser(self, said):
+        backend = ScriptedBackend(iter(lambda: said, None), window=6000)
         model = Model(backend, "scripted", ModelCatalogue.shipped(), None)
         return Summarizer(Settings(max_price=None), model)
 

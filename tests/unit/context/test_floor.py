@@ -62,5 +62,7 @@ class TestMaskAndOffload(StrategySuite):
 
 
 class TestReplace(StrategySuite):
+    capabilities = frozenset({"replaces"})
+
     def strategy(self):
         return Summarises()

@@ -7,7 +7,16 @@ from typing import ClassVar
 import pytest
 from hypothesis import Phase, settings
 
-from massgen_core.context import Clip, ContextWindow, Drop, FitReport, Plan, View
+from massgen_core.context import (
+    Clip,
+    ContextEngine,
+    ContextWindow,
+    Drop,
+    FitReport,
+    Plan,
+    Replace,
+    View,
+)
 from massgen_core.messages import Reasoning, Text
 from massgen_core.testing import StrategySuite
 
@@ -39,12 +48,14 @@ class Window(ContextWindow):
 
 class Suite(StrategySuite):
     window_class: ClassVar = ContextWindow
+    engine_class: ClassVar = ContextEngine
 
     def strategy(self):
         return Oldest()
 
-    def window(self, messages, *, target=0.6):
-        engine = super().window((), target=target).engine
+    def window(self, messages, *, target=0.6, strategy=None):
+        sound = super().window((), target=target, strategy=strategy).engine
+        engine = self.engine_class(sound.strategies, sound.counter, target=target)
         window = self.window_class(engine)
         for message in messages:
             window.append(message)
@@ -63,6 +74,78 @@ def with_strategy(strategy):
 
 def with_window(window):
     return type("WindowMutant", (Suite,), {"window_class": window})
+
+
+def with_engine(engine):
+    """A suite over an engine that is broken, whose strategy leaves a text behind."""
+    mutant = {"engine_class": engine, "strategy": lambda self: InShort()}
+    return type("EngineMutant", (Suite,), mutant)
+
+
+class InShort:
+    """Leaves a text behind for the older half; a sound strategy."""
+
+    name = "in_short"
+
+    def __init__(self, said="All went well."):
+        self._said = said
+
+    def plan(self, view, goal, ctx):
+        groups = [group.number for group in ctx.droppable(view) if not group.changed]
+
+        async def produce():
+            return self._said
+
+        half = tuple(groups[: len(groups) // 2])
+        return Plan((Replace(half, produce, 40, "in short"),)) if half else None
+
+
+class TakesAnyText(ContextEngine):
+    """Makes up a text where there is none."""
+
+    def _steps(self, *args, **options):
+        steps = super()._steps(*args, **options)
+        outcome = None
+        try:
+            while True:
+                job = steps.send(outcome)
+                outcome = yield job
+                if isinstance(job, Replace):
+                    outcome = "All went well."
+        except StopIteration as done:
+            return done.value
+
+
+class KnowsOneTokenizer(ContextEngine):
+    """Goes on with its own counts when another model takes over."""
+
+    def with_counter(self, counter):
+        return self
+
+
+class TrustsWhatWasMade(ContextWindow):
+    """Does not look whether the beginning still is the one a text was made from."""
+
+    async def fit_async(self, limit):
+        if self._prepared is not None:
+            self._prepared.holds = lambda view: True
+        return await super().fit_async(limit)
+
+
+class Gullible(Suite):
+    """A strategy that passes on whatever its model says, in a sentence of its own."""
+
+    def summariser(self, said):
+        return InShort(f"In short: {said}")
+
+
+class SoundSuite(Suite):
+    def strategy(self):
+        return InShort()
+
+
+class TrustingSuite(SoundSuite):
+    window_class = TrustsWhatWasMade
 
 
 class NeverFits(ContextWindow):
@@ -177,7 +260,11 @@ MUTANTS = [
         "test_12_counts_equal_a_recount",
         spoilt(miscount),
     ),
+    ("test_13_a_text_that_is_none_replaces_nothing", with_engine(TakesAnyText)),
+    ("test_13_what_a_failing_model_says_is_no_summary", Gullible),
     ("test_14_an_item_larger_than_the_window", with_window(NeverFits)),
+    ("test_15_a_switch_of_models_is_fitted_first", with_engine(KnowsOneTokenizer)),
+    ("test_16_a_text_made_ahead_is_used_for_its_beginning_only", TrustingSuite),
     ("test_17_appending_counts_only_what_is_new", with_window(CountsAllAgain)),
     ("test_18_a_dry_run_is_the_run", with_strategy(Moody)),
     ("test_19_cuts_are_clean", spoilt(rewrite(cut_texts))),
@@ -188,13 +275,20 @@ MUTANTS = [
 def test_the_property_catches_its_mutant(name, mutant, monkeypatch):
     quick = settings(max_examples=200, deadline=None, database=None, phases=[Phase.generate])
     # Hypothesis has no public way to run a test without shrinking, which takes most of the time.
-    monkeypatch.setattr(vars(StrategySuite)[name], "_hypothesis_internal_use_settings", quick)
+    monkeypatch.setattr(getattr(StrategySuite, name), "_hypothesis_internal_use_settings", quick)
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - asserted below
         getattr(mutant(), name)()
     errors = getattr(caught.value, "exceptions", [caught.value])
     assert all(not isinstance(error, (NameError, AttributeError)) for error in errors)
 
 
+@pytest.mark.parametrize("name", [name for name, _ in MUTANTS if name[5:7] in ("13", "15", "16")])
+def test_what_the_mutants_of_texts_are_made_of_is_sound(name):
+    suite = Suite() if "model" in name else SoundSuite()
+    suite.summariser = lambda said: Oldest()
+    getattr(suite, name)()
+
+
 def test_every_property_has_a_mutant():
-    numbered = {name for name in vars(StrategySuite) if name.startswith(("test_0", "test_1"))}
+    numbered = {name for name in dir(StrategySuite) if name.startswith(("test_0", "test_1"))}
     assert numbered == {name for name, _ in MUTANTS}

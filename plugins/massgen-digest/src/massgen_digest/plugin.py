@@ -10,5 +10,6 @@ def massgen_strategy() -> Provides:
         name="digest",
         factory="massgen_digest.strategy:make",
         settings="massgen_digest.settings:Settings",
+        capabilities=frozenset({"replaces"}),
         summary="Leaves an extract of what had to leave: user statements, key lines, names.",
     )

@@ -10,5 +10,6 @@ def massgen_strategy() -> Provides:
         name="summarizer",
         factory="massgen_summarizer.strategy:make",
         settings="massgen_summarizer.settings:Settings",
+        capabilities=frozenset({"replaces"}),
         summary="Leaves a structured summary of what had to leave, written by a model.",
     )
