@@ -153,6 +153,7 @@ class App:
             target=context.target_ratio,
             strategy_timeout=context.strategy_timeout,
             produce_timeout=context.produce_timeout,
+            clip_system=context.clip_system,
         )
 
     async def store(self, *, read_only: bool = False) -> SessionStore:

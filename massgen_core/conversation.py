@@ -48,6 +48,7 @@ def fit(
     budget: int,
     model: str | ModelInfo = "gpt-4o",
     strategies: Sequence[str | TruncationStrategy] | None = None,
+    clip_system: bool = True,
 ) -> Fitted:
     """The messages, made to fit `budget` tokens; unchanged if they do already.
 
@@ -57,12 +58,14 @@ def fit(
         model: Whose tokenizer counts.
         strategies: Registered names or strategies, asked in order; the recommended ones that are
             installed if omitted. With an empty list only the built-in floor is left.
+        clip_system: Whether a system prompt that leaves no room for the question is cut, with a
+            mark and a warning in the report; if not, that is a `ContextOverflowError`.
 
     Raises:
         InvalidArgument: `budget` is not a positive whole number.
         InvalidMessages: A message has no known role, a field of the wrong type, or is a tool result
             without its call.
-        ContextOverflowError: The system prompt alone is larger than `budget`.
+        ContextOverflowError: Whatever may be cut, it does not fit `budget`.
         UnknownModel: The model is in no catalogue.
         PluginError: A strategy is not installed, or broken.
 
@@ -71,7 +74,9 @@ def fit(
         >>> fit(story, budget=1000).report.tokens_after <= 1000
         True
     """
-    conversation = Conversation(model=model, budget=budget, strategies=strategies, target=1.0)
+    conversation = Conversation(
+        model=model, budget=budget, strategies=strategies, target=1.0, clip_system=clip_system
+    )
     conversation.extend(messages)
     return conversation.fit()
 
@@ -89,6 +94,7 @@ class Conversation:
         strategies: Registered names or strategies, asked in order; the recommended ones that are
             installed if omitted.
         target: Share of the budget that a fit aims for, 0 < target <= 1.
+        clip_system: Whether a system prompt that leaves no room is cut; see `fit`.
 
     Raises:
         InvalidArgument: `budget` or `target` is out of range.
@@ -109,6 +115,7 @@ class Conversation:
         budget: int,
         strategies: Sequence[str | TruncationStrategy] | None = None,
         target: float = 0.6,
+        clip_system: bool = True,
     ) -> None:
         if type(budget) is not int or budget <= 0:
             raise invalid_budget(budget)
@@ -118,7 +125,7 @@ class Conversation:
         exact = counter.count_text("").exact
         self._limit = budget if exact else max(1, self._calibration.budget(budget))
         self._budget = budget
-        engine = ContextEngine(_chain(strategies), counter, target=target)
+        engine = ContextEngine(_chain(strategies), counter, target=target, clip_system=clip_system)
         self._window = ContextWindow(engine)
         self._originals: dict[int, ChatMessage] = {}  # by id() of messages the history holds
         self._messages: list[ChatMessage] = []
@@ -161,7 +168,7 @@ class Conversation:
         """The messages of the next request; see `massgen_core.fit`.
 
         Raises:
-            ContextOverflowError: The system prompt alone is larger than the budget.
+            ContextOverflowError: Whatever may be cut, it does not fit the budget.
         """
         report = self._window.fit(self._limit)
         if self._stale or report.operations:

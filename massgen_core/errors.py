@@ -299,7 +299,7 @@ class ContextError(MassgenError):
 
 
 class ContextOverflowError(ContextError):
-    """What must be sent does not fit the window, and nothing in it may be cut.
+    """What must be sent does not fit the window, and nothing more of it may be cut.
 
     Attributes:
         limit: Tokens that were available.

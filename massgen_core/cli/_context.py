@@ -68,6 +68,7 @@ def fit(
             budget=whole_number("budget", budget),
             strategies=loaded.strategies(strategy),
             target=1.0,
+            clip_system=loaded.settings.context.clip_system,
         )
         conversation.extend(messages)
         fitted = conversation.fit()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from massgen_core.context._view import View
     from massgen_core.tokens import TokenCounter
 
+_LOW_SHARE: Final = 2
+"""A fit aims for no less than what must stay and 1/2 of the target share of the room beside it."""
 _WORTH_A_FIT: Final = 0.05
 """Share of the limit that strategies must free together: less, and they are asked again for it."""
 
@@ -37,12 +39,15 @@ class ContextEngine:
         strategies: Asked in order until the view is small enough.
         counter: The tokenizer in force.
         trigger: Share of the limit above which a fit is made, 0 < trigger <= 1.
-        target: Share of the limit a fit aims for, 0 < target <= trigger. Between fits the beginning
-            of the view stays as it is, byte by byte, so that provider prompt caches keep hitting.
+        target: Share of the limit a fit aims for, 0 < target <= trigger; more only where what must
+            stay leaves too little of it. Between fits the beginning of the view stays as it is,
+            byte by byte, so that provider prompt caches keep hitting.
         strategy_timeout: Seconds a strategy may take to plan. It runs in a thread, which is given
             up then, not stopped.
         produce_timeout: Seconds a text may take that stands for others. One that blocks the running
             loop instead of waiting on it cannot be given up.
+        clip_system: Whether system messages that leave no room for anything else are cut, with a
+            mark, and told of in the report; if not, that is an error.
 
     Raises:
         InvalidArgument: A number is out of range.
@@ -57,6 +62,7 @@ class ContextEngine:
         target: float = 0.6,
         strategy_timeout: float = 10.0,
         produce_timeout: float = 300.0,
+        clip_system: bool = True,
     ) -> None:
         if not 0 < target <= trigger <= 1:
             raise InvalidArgument(
@@ -75,6 +81,7 @@ class ContextEngine:
         self.target = target
         self.strategy_timeout = strategy_timeout
         self.produce_timeout = produce_timeout
+        self.clip_system = clip_system
         self._eager = tuple((i, s) for i, s in enumerate(self.strategies) if isinstance(s, Eager))
         self._background = frozenset(
             i for i, s in enumerate(self.strategies) if isinstance(s, Background) and s.background
@@ -90,6 +97,7 @@ class ContextEngine:
             target=self.target,
             strategy_timeout=self.strategy_timeout,
             produce_timeout=self.produce_timeout,
+            clip_system=self.clip_system,
         )
 
     def fit(
@@ -174,6 +182,16 @@ class ContextEngine:
     def _midway(self, limit: int) -> float:
         return (self.target + self.trigger) / 2 * limit
 
+    def _low(self, work: Work, limit: int) -> int:
+        """The low-water mark: the target share of the limit.
+
+        More beside a system prompt that takes most of that itself: nothing else would stay.
+        """
+        protected = work.ctx.protected
+        stays = sum(group.tokens for group in work.view if group.number in protected)
+        beside = int(self.target * max(0, limit - stays)) // _LOW_SHARE
+        return min(limit, max(int(self.target * limit), stays + beside))
+
     def _steps(
         self,
         view: View,
@@ -186,8 +204,10 @@ class ContextEngine:
     ) -> Generator[Job, Any, Fit]:
         """The fit, without a loop: yields what it waits for and is sent the outcome."""
         over = view.tokens > (limit if breaker.stuck else self.trigger * limit)
-        goal = Goal(int(self.target * limit) if over else view.tokens, limit, self.target)
         work = Work(view, self.context(view, history))
+        if over and self.clip_system:
+            work.make_room(limit)
+        goal = Goal(self._low(work, limit) if over else view.tokens, limit, self.target)
         if over and prepared is not None:
             goal = yield from self._use(prepared, work, goal)
         resting = over and breaker.leaves_out(CHAIN)
@@ -209,7 +229,7 @@ class ContextEngine:
             futile = futile and work.view.tokens > self.trigger * limit
             work.trials[CHAIN] = "lost" if futile else "sound"
         if work.view.tokens > limit:
-            work.fall_to_floor(limit)
+            work.fall_to_floor(limit, clip_system=self.clip_system)
         report = FitReport(
             view.tokens,
             work.view.tokens,
@@ -283,10 +303,10 @@ class ContextEngine:
         self, view: View, limit: int, history: Sequence[Group], breaker: Breaker
     ) -> Generator[Job, Any, tuple[Draft | None, Fit]]:
         """What would be done if the view were full, up to the first text to make ahead."""
-        low = int(self.target * limit)
+        work = Work(view, self.context(view, history))
+        low = self._low(work, limit)
         growth = max(0, int(self.trigger * limit) - view.tokens)
         goal = Goal(max(low - growth, low // 2, 1), limit, self.target)
-        work = Work(view, self.context(view, history))
         draft: Draft | None = None
         for index, strategy in enumerate(self.strategies):
             if draft is not None or work.view.tokens <= goal.tokens:

@@ -2,7 +2,7 @@
 
 It drops the oldest groups that may go, then cuts texts by one common limit, the largest that fits:
 first results, arguments and answers, then pinned and earlier user messages, then the newest user
-message. System messages are never touched.
+message. System messages are cut last, and only where they leave no room for the question.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from massgen_core.context._apply import clip_group, is_summary
-from massgen_core.context._plan import Clip, Drop
+from massgen_core.context._plan import Clip, Drop, Restore
 from massgen_core.context._view import View
 from massgen_core.errors import ContextOverflowError
 from massgen_core.messages import Text, ToolCall, ToolResult
@@ -31,21 +31,31 @@ had none, the model would ask for them again and again."""
 _LEAST: Final = 4
 """Tokens below which cutting a text frees nothing: a bare handle is about this long."""
 _TABLE_ROWS: Final = 8
+_LEAST_ROOM: Final = 128
+"""Tokens that must be left beside the system messages: a question, and what it is about."""
+_SYSTEM_SHARE: Final = 2
+"""System prompts that must be cut get 1/2 of the limit: the rest has to hold a conversation."""
 
-Step: TypeAlias = "tuple[View, Drop | Clip]"
+Step: TypeAlias = "tuple[View, Drop | Clip | Restore]"
 
 
-def floor(view: View, limit: int, ctx: FitContext) -> Iterator[Step]:
+def floor(view: View, limit: int, ctx: FitContext, *, clip_system: bool) -> Iterator[Step]:
     """Steps down to `limit`: each the view after it and the operation that led there.
+
+    Args:
+        view: What is too large.
+        limit: Tokens it may have.
+        ctx: Says what is protected.
+        clip_system: Whether system messages may be cut at last.
 
     Raises:
         ContextOverflowError: Even with all texts cut it does not fit.
     """
-    stages = (
+    stages = [
         *(_clip_newest, _drop_oldest, _clip_question, _clip_newest),
         *(_drop_newest, _clip_old, _clip_user),
-    )
-    for stage in stages:
+    ]
+    for stage in [*stages, _clip_system] if clip_system else stages:
         if view.tokens <= limit:
             return
         step = stage(view, limit, ctx)
@@ -54,6 +64,25 @@ def floor(view: View, limit: int, ctx: FitContext) -> Iterator[Step]:
             yield step
     if view.tokens > limit:
         raise overflow(view, limit)
+
+
+def system_within(view: View, limit: int, ctx: FitContext) -> Step | None:
+    """The view with its system messages whole, or cut to their share if they leave no room.
+
+    Asked before the strategies, which then share out what room there is. None if the view has them
+    so already.
+    """
+    shown = [group for group in view if group.role == "system"]
+    said = [ctx.history[group.number] for group in shown]
+    tokens = sum(group.tokens for group in said)
+    others = view.tokens - sum(group.tokens for group in shown)
+    if tokens + min(_LEAST_ROOM, others) > limit:
+        return _with_system(view, said, limit // _SYSTEM_SHARE, limit, ctx.counter)
+    if not any(group.changed for group in shown):
+        return None
+    whole = {group.number: group for group in said}
+    new = View(whole.get(group.number, group) for group in view)
+    return new, Restore(tuple(whole), "the system prompt fits the budget again")
 
 
 def overflow(view: View, limit: int) -> ContextOverflowError:
@@ -65,7 +94,8 @@ def overflow(view: View, limit: int) -> ContextOverflowError:
         limit=limit,
         used=view.tokens,
         table=rows[:_TABLE_ROWS],
-        hint="Shorten the system prompt, raise the budget, or choose a model with a larger window.",
+        hint="Shorten the system prompt or let it be cut (context.clip_system), raise the budget, "
+        "or choose a model with a larger window.",
     )
 
 
@@ -90,7 +120,7 @@ def _clip_newest(view: View, limit: int, ctx: FitContext) -> Step | None:
 def _drop_oldest(view: View, limit: int, ctx: FitContext) -> Step | None:
     excess = view.tokens - limit
     out: list[int] = []
-    for group in ctx.droppable(view):
+    for group in sorted(ctx.droppable(view), key=is_summary):  # what stands for many goes last
         if excess <= 0:
             break
         out.append(group.number)
@@ -136,6 +166,27 @@ def _clip_user(view: View, limit: int, ctx: FitContext) -> Step | None:
     return _clip_to(view, [user], limit - room // _STEP_SHARE, 0, ctx.counter)
 
 
+def _clip_system(view: View, limit: int, ctx: FitContext) -> Step | None:
+    said = [ctx.history[group.number] for group in view if group.role == "system"]
+    others = sum(group.tokens for group in view if group.role != "system")
+    return _with_system(view, said, max(0, limit - others), limit, ctx.counter)
+
+
+def _with_system(
+    view: View, said: Sequence[Group], room: int, limit: int, counter: TokenCounter
+) -> Step | None:
+    """The view with the system messages that were `said` cut to `room`; None if it has them so."""
+    level, cut = _cut(said, room, counter)
+    new = View(cut.get(group.number, group) for group in view)
+    changed = tuple(g.number for g, was in zip(new, view, strict=True) if g != was)
+    if not changed:
+        return None
+    tokens = sum(group.tokens for group in said)
+    alone = "alone is larger than the budget" if tokens > limit else "leaves too little room"
+    reason = f"WARNING: the system prompt {alone} ({tokens} of {limit} tokens); it was cut"
+    return new, Clip(changed, level, reason)
+
+
 def _without(view: View, numbers: Sequence[int], reason: str) -> Step | None:
     if not numbers:
         return None
@@ -152,20 +203,24 @@ def _clip_to(
     room = max(limit - (view.tokens - tokens), least)
     if tokens <= room:
         return None
-    sizes = sorted(size for group in groups for size in _sizes(group, counter))
-    level = max(_level(sizes, room - (tokens - sum(sizes))), _LEAST)
-    while True:
-        clipped = {
-            group.number: clip_group(group, level, counter, binaries=True) for group in groups
-        }
-        if level <= _LEAST or sum(group.tokens for group in clipped.values()) <= room:
-            break
-        level = max(level * 7 // 8, _LEAST)
+    level, clipped = _cut(groups, room, counter)
     changed = [group.number for group in groups if clipped[group.number] is not group]
     if not changed:
         return None
     new = View(clipped.get(group.number, group) for group in view)
     return new, Clip(tuple(changed), level, "larger than the room the window has for it")
+
+
+def _cut(groups: Sequence[Group], room: int, counter: TokenCounter) -> tuple[int, dict[int, Group]]:
+    """The largest common limit with which `groups` have at most `room` tokens; what comes of it."""
+    tokens = sum(group.tokens for group in groups)
+    sizes = sorted(size for group in groups for size in _sizes(group, counter))
+    level = max(_level(sizes, room - (tokens - sum(sizes))), _LEAST)
+    while True:
+        cut = {group.number: clip_group(group, level, counter, binaries=True) for group in groups}
+        if level <= _LEAST or sum(group.tokens for group in cut.values()) <= room:
+            return level, cut
+        level = max(level * 7 // 8, _LEAST)
 
 
 def _level(sizes: Sequence[int], room: int) -> int:

@@ -9,7 +9,7 @@ from massgen_core.context._apply import clip_group, is_summary, mask_group, summ
 from massgen_core.context._breaker import PAUSE
 from massgen_core.context._errortext import is_error_text
 from massgen_core.context._floor import NAME as FLOOR
-from massgen_core.context._floor import floor
+from massgen_core.context._floor import floor, system_within
 from massgen_core.context._groups import handle_of
 from massgen_core.context._plan import (
     Clip,
@@ -161,13 +161,23 @@ class Work:
         if breaker.begins(index):
             self.events.append(StrategiesSuspended(strategies, PAUSE, reason))
 
-    def fall_to_floor(self, limit: int) -> None:
+    def make_room(self, limit: int) -> None:
+        """Cuts the system messages, if they leave no room; puts back what was cut, if they do."""
+        step = system_within(self.view, limit, self.ctx)
+        if step is not None:
+            self._took(*step)
+
+    def fall_to_floor(self, limit: int, *, clip_system: bool) -> None:
         """The last resort; raises ContextOverflowError if it is not enough."""
-        for view, operation in floor(self.view, limit, self.ctx):
-            record = self._record(FLOOR, self.view, view, operation)
-            if record is not None:
-                self.operations.append(record)
-            self.view = view
+        for step in floor(self.view, limit, self.ctx, clip_system=clip_system):
+            self._took(*step)
+
+    def _took(self, view: View, operation: PlanOperation) -> None:
+        """A step of the floor."""
+        record = self._record(FLOOR, self.view, view, operation)
+        if record is not None:
+            self.operations.append(record)
+        self.view = view
 
     def _check(self, view: View, operation: PlanOperation) -> None:
         if not _well_formed(operation):

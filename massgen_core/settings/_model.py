@@ -122,6 +122,13 @@ class ContextSection(Section):
         default=0.6,
         description="Share of the budget a fit shrinks to; over 0, at most `trigger_threshold`.",
     )
+    clip_system: bool = Field(
+        default=True,
+        description=(
+            "Whether system messages that leave no room for the question are cut, with a mark and "
+            "a warning in the report; if not, that is an error. `agent.instructions` are never cut."
+        ),
+    )
     output_reserve: Tokens | None = Field(
         default=None,
         description=(

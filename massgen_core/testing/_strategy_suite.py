@@ -289,10 +289,25 @@ class StrategySuite(SurroundingsSuite):
             for part, before in zip(message.parts, original.parts, strict=True):
                 assert_clean(part, before)
 
-    def test_a_system_prompt_larger_than_the_window_is_a_typed_error(self) -> None:
-        """With a table of what takes the room."""
+    def test_a_system_prompt_larger_than_the_window_is_cut_and_told(self) -> None:
+        """It leaves the question as it is, and its handle gives all of it back."""
         huge = Message("system", (Text("rule " * 500),), "m0")
         window = self.window([huge, Message("user", (Text("hello"),), "m1")])
+        report = window.fit(100)
+        prompt, question = window.view.messages
+        assert report.tokens_after <= 100
+        assert question.text == "hello"
+        assert prompt.text.startswith("rule rule")
+        (cut,) = report.operations
+        assert cut.reason.startswith("WARNING: the system prompt")
+        assert cut.handle in prompt.text
+        assert window.restore(cut.handle) == (huge,)
+
+    def test_a_system_prompt_that_may_not_be_cut_is_a_typed_error(self) -> None:
+        """With a table of what takes the room."""
+        huge = Message("system", (Text("rule " * 500),), "m0")
+        question = Message("user", (Text("hello"),), "m1")
+        window = self.window([huge, question], clip_system=False)
         with pytest.raises(ContextOverflowError) as caught:
             window.fit(100)
         assert caught.value.limit == 100

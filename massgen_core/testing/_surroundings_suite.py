@@ -57,10 +57,12 @@ class SurroundingsSuite(Suite):
         messages: Sequence[Message],
         *,
         target: float = 0.6,
+        clip_system: bool = True,
         strategy: TruncationStrategy | None = None,
     ) -> ContextWindow:
         """A conversation with this strategy in its engine, or with another one."""
-        engine = ContextEngine([strategy or self.strategy()], counter(), target=target)
+        chain = [strategy or self.strategy()]
+        engine = ContextEngine(chain, counter(), target=target, clip_system=clip_system)
         window = ContextWindow(engine)
         for message in messages:
             window.append(message)

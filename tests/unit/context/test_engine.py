@@ -263,7 +263,9 @@ def test_a_target_above_the_trigger_is_refused(trigger, target):
 
 
 def test_what_cannot_be_cut_is_a_typed_error_with_a_table():
-    window = window_of(system("law " * 300), user("hello"))
+    window = ContextWindow(ContextEngine((), COUNTER, clip_system=False))
+    window.append(system("law " * 300))
+    window.append(user("hello"))
     with pytest.raises(ContextOverflowError) as caught:
         window.fit(100)
     assert caught.value.limit == 100

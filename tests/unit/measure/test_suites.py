@@ -56,8 +56,8 @@ def test_what_users_said_is_found_where_it_is_kept(counter, tau):
     assert (1, 1, 1, 0) == tuple(kept[1, k] for k in ("rule", "prohibition", "task", "fact"))
 
 
-def test_a_budget_that_holds_no_system_prompt_has_no_sightings(counter, tau):
-    assert () == canaries(Subject((), counter), tau, [100])
+def test_a_budget_that_holds_no_mark_has_no_sightings(counter, tau):
+    assert () == canaries(Subject((), counter), tau, [10])
 
 
 def test_no_view_of_a_real_session_breaks_size_or_pairs(subject, pi, tau):
@@ -104,7 +104,7 @@ def test_every_edge_case_is_survived_even_by_the_floor_alone(floor_only):
 
     assert 6 == len(rows)
     assert [] == [row.case for row in rows if not row.survived]
-    assert ["ContextOverflowError"] == [row.error for row in rows if row.error]
+    assert {(True, "")} == {(row.question, row.error) for row in rows}
 
 
 class KeepsAll:
