@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from massgen_core.context import ContextEngine, ContextWindow
+from massgen_core.context import ContextEngine, ContextWindow, Plan, Replace
 from massgen_core.messages import ToolCall, assistant, system, tool, user
 from massgen_core.tokens import ModelCatalogue, counter_for
 from massgen_sliding_window.settings import Settings
@@ -55,6 +55,28 @@ def test_only_the_last_turns_stay_and_the_task():
         "question 0",
         *[text for n in (9, 10, 11) for text in (f"question {n}", f"answer {n}")],
     ]
+
+
+class Summarises:
+    """Puts a text in the place of the five oldest."""
+
+    name = "summarises"
+
+    def plan(self, view, goal, ctx):
+        oldest = tuple(group.number for group in ctx.droppable(view)[:5])
+
+        async def produce():
+            return "in short " * 50
+
+        return Plan((Replace(oldest, produce, goal.limit, "test"),))
+
+
+def test_what_stands_for_many_stays_while_the_window_is_not_full():
+    strategies = [Summarises(), SlidingWindow(Settings())]
+    window = ContextWindow(ContextEngine(strategies, COUNTER, target=0.5))
+    fill(window, 20, limit=2000)
+    assert {"summarises", "sliding_window"} == {one.strategy for one in window.operations}
+    assert any("in short" in message.text for message in window.view.messages)
 
 
 def test_fewer_turns_than_the_limit_all_stay():

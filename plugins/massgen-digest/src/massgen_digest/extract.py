@@ -1,142 +1,182 @@
-"""Choosing what of a text is worth keeping, by rules alone.
+"""What of a group is worth keeping, found by rules alone.
 
-*Atoms* are the specific words an agent needs again: paths, identifiers, numbers, ids. An atom
-scores by where it stood (arguments of calls, what was said, results), how often, and how lately; it
-is kept with the words around it, because a bare name says little.
+*Atoms* are the specific words an agent needs again: paths, identifiers, numbers, ids. *Lines* are
+kept whole: what a tool answered in few words, what was decided, what failed.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.messages import Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from massgen_core.context import Group
 
-T = TypeVar("T")
-
-_WORD: Final = re.compile(r"[A-Za-z0-9_./@:#-]{4,64}")
-_SPECIFIC: Final = re.compile(r"[/_@#]|\d{3}|[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|\w\.\w")
-"""A path, snake_case, 404, camelCase, v2, 3rd, or a dotted name."""
+_WORD: Final = re.compile(r"[A-Za-z0-9_./@:#\u00c0-\u024f\u0370-\u04ff-]{4,64}")
+_SPECIFIC: Final = re.compile(r"[/_@#]|\d{3}|[a-z][A-Z]|[A-Za-z]-?\d|\d-?[A-Za-z]|\w\.\w")
+"""A path, snake_case, 404, camelCase, v2, 3rd, room-12, or a dotted name."""
 _KEY: Final = re.compile(r'\\?"\s*:')
 """What follows the key of a JSON object: keys are known from the schema, values are not."""
-_ORDER: Final = re.compile(
-    r"\b(always|never|must|do not|don't|only|every time|from now on|make sure|remember|rule)\b",
-    re.IGNORECASE,
-)
-"""Words of a statement that holds for more than its own turn."""
-_AROUND: Final = 28
-"""Characters kept on each side of an atom."""
-_LONGEST_RESULT: Final = 4000
-"""Characters of a result that are read, from its beginning: listings repeat themselves."""
+_READ: Final = 16_000
+"""Characters of a text that are read, from its beginning: listings repeat themselves."""
 _WEIGHTS: Final = {"call": 4.0, "user": 4.0, "assistant": 3.0, "result": 1.0}
-_RECENCY: Final = 2.5
-"""Weight of being last against the logarithm of the score; both by hand, on one session."""
+_SHARED: Final = 12.0
+"""Weight that the atoms of a text share: where few are named, each matters. All by hand."""
+_FEW: Final = 4
+"""A result with up to so many atoms states facts; with more it is a listing."""
+_PLAIN: Final = range(20, 200)
+"""Characters of a one-line result that states a fact though it has no atom."""
+_REACH: Final = 90
+"""Characters on each side of a place that belong to its line; tables have longer ones."""
+_FAILED: Final = (
+    *("error", "exception", "traceback", "fatal", "failed", "failure", "panic", "denied"),
+    *("not found", "no such", "exited with", "exit code", "timed out"),
+    *("fehler", "erreur", "ошибка", "错误", "失败", "エラー"),
+)
+_CODE: Final = ("{", ";", ",", "(", "*/")
+"""Ends of a line of source code, which only speaks of errors."""
+_LISTING: Final = 4000
+"""Characters of a result that is more likely a file than a failure."""
+_DECIDED: Final = (
+    *("decided", "decision", "instead of", "going with", "agreed", "i chose", "we chose"),
+    *("the plan is", "i'll use", "we'll use", "entschied", "stattdessen", "décidé", "decidido"),
+    *("решил", "决定", "決定"),
+)
 
 
 class Spot(NamedTuple):
-    """Where an atom stands."""
+    """Where an atom stands.
+
+    Attributes:
+        name: The atom.
+        weight: How much it matters for being there.
+        place: Number of the group.
+        source: Which text of the group it is, from 0.
+        text: All of that text.
+        start: Where the atom begins in it.
+        tool: The tool's name, if the text is the arguments of a call.
+    """
 
     name: str
     weight: float
+    place: int
+    source: int
     text: str
     start: int
-    end: int
-
-    @property
-    def around(self) -> str:
-        """The atom with the words around it."""
-        return self.text[max(0, self.start - _AROUND) : self.end + _AROUND]
+    tool: str
 
 
-def atoms_of(text: str) -> Iterator[tuple[str, int, int]]:
-    """The specific words of a text, without the punctuation of their sentence; start and end."""
-    for match in _WORD.finditer(text):
-        word = match[0]
-        if word.isalpha() and word.islower():  # most words; cheaper to ask than a pattern
-            continue
-        if _SPECIFIC.search(word) and not _KEY.match(text, match.end()):
-            yield word.strip(".:-/#"), match.start(), match.end()
+class Line(NamedTuple):
+    """A line that is kept whole.
 
-
-def spots_in(group: Group) -> list[Spot]:
-    """All atoms of a group, in order."""
-    return [
-        Spot(name, _WEIGHTS[kind], text, start, end)
-        for kind, text in sources(group)
-        for name, start, end in atoms_of(text)
-    ]
-
-
-def sources(group: Group) -> Iterator[tuple[str, str]]:
-    """The texts of a group with what they are: ``call``, ``user``, ``assistant`` or ``result``."""
-    for message in group.messages:
-        for part in message.parts:
-            if isinstance(part, Text):
-                yield ("user" if message.role == "user" else "assistant"), part.text
-            elif isinstance(part, ToolCall):
-                yield "call", part.arguments
-            elif isinstance(part, ToolResult):
-                yield "result", part.text[:_LONGEST_RESULT]
-
-
-def ranked(groups: Sequence[Sequence[Spot]], known: Collection[str]) -> list[Spot]:
-    """Where each atom stood last, most important first, without those that are `known`.
-
-    Args:
-        groups: The atoms of each group, oldest first.
-        known: Names that need no place.
+    Attributes:
+        text: The line.
+        place: Number of the group.
+        name: An atom in it, if it is a fact; the line itself if it has none.
+        rank: How many atoms the result has, if it is a fact: the fewer, the surer.
     """
-    scores: dict[str, float] = {}
-    last: dict[str, tuple[int, Spot]] = {}
-    for place, spots in enumerate(groups):
-        for spot in spots:
-            name = spot.name
-            scores[name] = scores.get(name, 0.0) + spot.weight
-            last[name] = place, spot
-    share = _RECENCY / max(1, len(groups))
-    best = sorted(
-        (name for name in last if name not in known),
-        key=lambda name: math.log1p(scores[name]) + share * last[name][0],
-        reverse=True,
-    )
-    return [last[name][1] for name in best]
+
+    text: str
+    place: int
+    name: str = ""
+    rank: int = 0
 
 
-def in_order_of_need(items: Sequence[T], text: Callable[[T], str]) -> list[T]:
-    """What the user said, standing orders first, the newest first among equals.
+class Extract(NamedTuple):
+    """What is worth keeping of a group, each in the order it was said."""
 
-    Args:
-        items: Oldest first.
-        text: What is said in one of them.
-    """
-    newest_first = list(items)[::-1]
-    newest_first.sort(key=lambda item: not _ORDER.search(text(item)))
-    return newest_first
+    spots: list[Spot]
+    facts: list[Line]
+    decided: list[Line]
+    failed: list[Line]
 
 
-def fill(lines: Iterable[str], room: int, count: Callable[[str], int]) -> list[str]:
-    """The first lines that fit into `room` tokens together, none that another contains."""
-    out: list[str] = []
-    taken = ""
-    for line in lines:
-        if line in taken:
-            continue
-        size = count(f"{line}\n")
-        if size > room:
-            if room < _NARROW:
-                break
-            continue
-        room -= size
-        out.append(line)
-        taken += f"{line}\n"
+def extract(group: Group) -> Extract:
+    """What is worth keeping of a group."""
+    out = Extract([], [], [], [])
+    for source, (kind, text, tool) in enumerate(_sources(group)):
+        found = atoms_of(text[:_READ])
+        weight = _WEIGHTS[kind] + _SHARED / max(1, len(found))
+        out.spots.extend(
+            [
+                Spot(name, weight, group.number, source, text, start, tool)
+                for name, start in found.items()
+            ]
+        )
+        if kind == "result":
+            out.facts.extend(_facts(text, found, group.number))
+            out.failed.extend(Line(line, group.number) for line in _failures(text))
+        elif kind == "assistant":
+            lines = _last_line_with(_DECIDED, text)
+            out.decided.extend(Line(line, group.number) for line in lines)
     return out
 
 
-_NARROW: Final = 24
-"""Tokens of room in which hardly a line fits any more."""
+def atoms_of(text: str) -> dict[str, int]:
+    """The specific words of a text, in order, and where each stands last, but not as a key."""
+    out: dict[str, int] = {}
+    for word in dict.fromkeys(_WORD.findall(text)):
+        name = _atom(word)
+        if name:
+            start = _last(text, word)
+            if start >= 0:
+                out[name] = start + word.index(name)
+    return out
+
+
+@lru_cache(maxsize=1 << 15)
+def _atom(word: str) -> str:
+    """The word without the punctuation of its sentence; empty if it is not specific."""
+    return word.strip(".:-/#") if _SPECIFIC.search(word) else ""
+
+
+def _last(text: str, word: str) -> int:
+    """Where the word stands last; -1 if only as a key."""
+    start = text.rfind(word)
+    while start >= 0 and _KEY.match(text, start + len(word)):
+        start = text.rfind(word, 0, start)
+    return start
+
+
+def _facts(text: str, found: dict[str, int], place: int) -> Iterator[Line]:
+    if not found and len(text) in _PLAIN and "\n" not in text.strip():
+        yield Line(text.strip(), place, text.strip(), _FEW)
+    if len(found) <= _FEW:
+        for name, start in found.items():
+            if not name.isdigit():
+                yield Line(_line_at(text, start), place, name, len(found))
+
+
+def _failures(text: str) -> list[str]:
+    lines = _last_line_with(_FAILED, text) if len(text) <= _LISTING else []
+    return [line for line in lines if not line.endswith(_CODE)]
+
+
+def _last_line_with(words: tuple[str, ...], text: str) -> list[str]:
+    lowered = text.lower()
+    place = max(lowered.rfind(word) for word in words)
+    return [_line_at(text, place)] if place >= 0 and len(lowered) == len(text) else []
+
+
+def _line_at(text: str, place: int) -> str:
+    """The line around a place; of a long one what is near."""
+    start = max(text.rfind("\n", 0, place) + 1, place - _REACH)
+    end = text.find("\n", place, place + _REACH)
+    return text[start : place + _REACH if end < 0 else end].strip()
+
+
+def _sources(group: Group) -> Iterator[tuple[str, str, str]]:
+    """The texts of a group: what each is (a key of `_WEIGHTS`), the text, the tool of a call."""
+    for message in group.messages:
+        for part in message.parts:
+            if isinstance(part, Text):
+                yield ("user" if message.role == "user" else "assistant"), part.text, ""
+            elif isinstance(part, ToolCall):
+                yield "call", part.arguments, part.name
+            elif isinstance(part, ToolResult):
+                yield "result", part.text, ""

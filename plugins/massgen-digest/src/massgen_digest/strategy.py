@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.context import Drop, FitContext, Goal, Plan, Replace, View
-from massgen_digest.extract import Spot, fill, in_order_of_need, ranked, spots_in
+from massgen_core.context import Drop, FitContext, Goal, Plan, Replace, View, page_end
+from massgen_digest.compose import EARLIER, QUOTE, Draft, is_digest, written
+from massgen_digest.extract import Line
+from massgen_digest.memory import Memory
+from massgen_digest.room import Parting, is_summary, parting
 from massgen_digest.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from massgen_core.context import Group
     from massgen_core.plugin import PluginContext
-    from massgen_core.tokens import TokenCounter
 
-_TINY: Final = 250
-"""Tokens of a digest in a tiny window, of which it may take half."""
-_FRAME: Final = 48
-"""Tokens of the message around a digest: its frame, tag and headings."""
-_SAID: Final = "The user said:"
-_QUOTE: Final = "> "
-_NOTHING: Final = "Nothing specific was said."
+_FRAME: Final = 32
+"""Tokens of the message around a digest: its frame and tag."""
 _LEAST: Final = 64
 """Tokens below which a digest says too little to be worth its frame."""
-NAMES_BELOW: Final = 300
-"""Tokens below which a digest is a list of names: more of them fit than of excerpts."""
+_ATOMS: Final = (512, 16)
+"""At least so many atoms are remembered, and one for so many tokens of the window."""
+_CONVERSATIONS: Final = 16
+"""So many conversations are remembered at a time; another one is read again from its beginning."""
+_NOTHING: Final = "Nothing specific was said."
+_SUMMARY: Final = re.compile(r"<summary [^>\n]*>\n(.*)\n</summary>", re.DOTALL)
+
+_SHARES: Final = {"said": 0.5, "facts": 0.15, "decided": 0.06, "failed": 0.06, "earlier": 0.2}
+"""What each kind of line may take of the digest's room; atoms get the rest."""
+_HEADING: Final = 6
+"""Tokens of a heading."""
+_LONG: Final = (3, 96)
+"""A line may take 1/3 of the room of its kind, or so many tokens; else its beginning is kept."""
+_NARROW: Final = 12
+"""Tokens of room in which hardly a line fits any more."""
+_MISSES: Final = 24
+"""How many lines that do not fit are tried."""
 
 
 class Digest:
@@ -35,121 +48,45 @@ class Digest:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._seen: dict[int, tuple[Group, list[Spot]]] = {}
+        # By the id() of the first group, least recently used first. They only spare work: each is a
+        # function of the history and the window.
+        self._memories: dict[int, Memory] = {}
 
     def plan(self, view: View, goal: Goal, ctx: FitContext) -> Plan | None:
         """Evicts until the rest and a digest fit; the digest gets all the room that is left."""
-        leaving = self._leaving(view, goal, ctx)
-        if not leaving:
+        parted = parting(view, goal, ctx, self._settings)
+        if not parted.leaving:
             return None
-        numbers = tuple(group.number for group in leaving)
-        left = view.tokens - sum(group.tokens for group in leaving)
-        room = goal.tokens - left
+        clip = (parted.clip,) if parted.clip else ()
+        numbers = tuple(group.number for group in parted.leaving)
+        room = parted.room
         if room < _LEAST:
-            return Plan((Drop(numbers, "no room is left for a digest"),))
-        said = [group if _is_digest(group) else ctx.history[group.number] for group in leaving]
-        out = frozenset(numbers)
-        staying = [group for group in view if group.number not in out]
+            return Plan((*clip, Drop(numbers, "no room is left for a digest")))
+        draft = _draft(self._remembered(parted.staying, goal, ctx), parted, ctx)
 
         async def produce() -> str:
-            return self._digest(said, staying, room - _FRAME, ctx.counter)
+            return written(draft, room - _FRAME, _counting(ctx)) or _NOTHING
 
-        return Plan((Replace(numbers, produce, room, "the oldest leave a digest behind"),))
+        return Plan((*clip, Replace(numbers, produce, room, "the oldest leave a digest behind")))
 
-    def _digest(
-        self, said: Sequence[Group], staying: Sequence[Group], room: int, counter: TokenCounter
-    ) -> str:
-        spots = [self._spots(group) for group in said]
-        self._seen = {
-            group.number: (group, self._spots(group)) for group in staying
-        }  # what left is not needed again
-        known = {spot.name for _, found in self._seen.values() for spot in found}
-        statements = [one for group in said for one in _statements(group)]
-        return digest(statements, ranked(spots, known), room, counter) or _NOTHING
-
-    def _spots(self, group: Group) -> list[Spot]:
-        """The atoms of the group; those of one that was seen before are remembered."""
-        before = self._seen.get(group.number)
-        return before[1] if before is not None and before[0] is group else spots_in(group)
-
-    def _leaving(self, view: View, goal: Goal, ctx: FitContext) -> list[Group]:
-        """The oldest groups that have to go, earlier digests among them, oldest first."""
-        free = goal.tokens - sum(g.tokens for g in view if g.number in ctx.protected)
-        excess = view.tokens - goal.tokens + self._size(free)
-        droppable = ctx.droppable(view)
-        users = self._users_that_stay(droppable, free)
-        out: list[Group] = []
-        for group in droppable:
-            if _is_digest(group):
-                out.append(group)
-                excess -= group.tokens
-        for group in droppable:
-            if excess <= 0:
-                break
-            if group.number not in users and not _is_digest(group):
-                out.append(group)
-                excess -= group.tokens
-        if all(_is_digest(group) for group in out):
-            return []
-        return sorted(out, key=lambda group: group.number)
-
-    def _size(self, free: int) -> int:
-        """Tokens of the digest: a share of what may be filled, more of it where that is little."""
-        return max(int(self._settings.share * free), min(free // 2, _TINY))
-
-    def _users_that_stay(self, groups: Sequence[Group], free: int) -> frozenset[int]:
-        """Numbers of the user messages that may stay: standing orders first, then the newest."""
-        room = self._settings.user_share * free
-        users = [group for group in groups if group.role == "user" and not _is_digest(group)]
-        out = set()
-        for group in in_order_of_need(users, text=lambda group: group.text):
-            if group.tokens <= room:
-                out.add(group.number)
-                room -= group.tokens
-        return frozenset(out)
-
-
-def digest(said: Sequence[str], spots: Sequence[Spot], room: int, counter: TokenCounter) -> str:
-    """An extract in at most `room` tokens.
-
-    Args:
-        said: What the user said, oldest first.
-        spots: Atoms, most important first.
-        room: Tokens.
-        counter: The tokenizer in force.
-    """
-
-    def count(text: str) -> int:
-        return counter.count_text(text).tokens
-
-    quotes = [f"{_QUOTE}{line}" for line in said]
-    kept = set(fill(in_order_of_need(quotes, text=str), room // 2, count))
-    statements = [line for line in quotes if line in kept]
-    left = room - sum(count(f"{line}\n") for line in statements)
-    names_only = left < NAMES_BELOW
-    lines = fill((spot.name if names_only else spot.around for spot in spots), left, count)
-    text = _composed(statements, lines, names_only=names_only)
-    while count(text) > room and (lines or statements):  # what stands together can take more
-        (lines or statements).pop()
-        text = _composed(statements, lines, names_only=names_only)
-    return text
-
-
-def _composed(statements: Sequence[str], lines: Sequence[str], *, names_only: bool) -> str:
-    parts = ["\n".join([_SAID, *statements])] if statements else []
-    if lines and names_only:
-        parts.append("Names: " + " ".join(lines))
-    elif lines:
-        parts.append("\n".join(["Excerpts:", *lines]))
-    return "\n".join(parts)
-
-
-def _statements(group: Group) -> list[str]:
-    """What the user says in a group, or is quoted with in an earlier digest."""
-    if not _is_digest(group):
-        return [group.text] if group.role == "user" else []
-    quoted = group.text.partition(_SAID)[2].partition("\nExcerpts:")[0].partition("\nNames:")[0]
-    return [line for line in quoted.partition("\n</summary>")[0].split(f"\n{_QUOTE}") if line]
+    def _remembered(self, staying: Sequence[Group], goal: Goal, ctx: FitContext) -> Memory:
+        """The memory of all groups up to the newest that is not there any more."""
+        history, here = ctx.history, {group.number for group in staying}
+        until = len(history)
+        while until and until - 1 in here:
+            until -= 1
+        least, tokens = _ATOMS
+        most = max(least, 1 << (goal.limit // tokens).bit_length())
+        memory = self._memories.pop(id(history[0]), None)
+        if memory is None or memory.most != most or not memory.is_of(history, until):
+            memory = Memory(most)
+        for number in range(memory.folded, until):
+            memory.add(history[number])
+        memory.keep_extracts(here)
+        self._memories[id(history[0])] = memory
+        if len(self._memories) > _CONVERSATIONS:
+            del self._memories[next(iter(self._memories))]
+        return memory
 
 
 def make(settings: Settings | None, ctx: PluginContext) -> Digest:
@@ -158,5 +95,73 @@ def make(settings: Settings | None, ctx: PluginContext) -> Digest:
     return Digest(settings or Settings())
 
 
-def _is_digest(group: Group) -> bool:
-    return "summary" in group.messages[0].meta
+def _draft(memory: Memory, parted: Parting, ctx: FitContext) -> Draft:
+    """What can be said of what is not there any more."""
+    here = {group.number for group in parted.staying}
+    known = _known(memory, parted.staying, ctx)
+
+    def kept(kind: str, lines: Iterable[Line]) -> list[str]:
+        room = int(_SHARES[kind] * (parted.room - _FRAME))
+        return _fitting(lines, room - _HEADING, _counting(ctx))
+
+    said = [*memory.orders, *memory.statements]
+    facts = [line for rank in sorted(memory.facts) for line in memory.facts[rank]]
+    return Draft(
+        kept("said", (_quoted(line) for line in said if line.place not in here)),
+        kept("facts", (line for line in facts if line.name not in known)),
+        kept("decided", (line for line in memory.decided if line.place not in here)),
+        kept("failed", (line for line in reversed(memory.failed) if line.place not in here)),
+        kept("earlier", _foreign(parted.leaving)),
+        memory.best(known),
+    )
+
+
+def _known(memory: Memory, staying: Iterable[Group], ctx: FitContext) -> frozenset[str]:
+    """The atoms that can be read in what stays."""
+    known: set[str] = set()
+    for group in staying:
+        names = [spot.name for spot in memory.extract(ctx.history[group.number]).spots]
+        if group.changed:
+            text = group.text
+            names = [name for name in names if name in text]
+        known.update(names)
+    return frozenset(known)
+
+
+def _counting(ctx: FitContext) -> Callable[[str], int]:
+    return lambda text: ctx.counter.count_text(text).tokens
+
+
+def _quoted(line: Line) -> Line:
+    return line._replace(text=f"{QUOTE}{line.text}")
+
+
+def _fitting(lines: Iterable[Line], room: int, count: Callable[[str], int]) -> list[str]:
+    """The first lines that fit into `room` tokens together, oldest first."""
+    part, short = _LONG
+    longest, kept, misses = max(room // part, min(room, short)), {}, 0
+    for line in lines:
+        if room < _NARROW or misses == _MISSES:
+            break
+        text = line.text
+        if len(text) > longest and count(text[: 8 * longest]) > longest:
+            text = text[: page_end(text, 0, longest, count)]
+        size = count(f"{text}\n")
+        if size > room:
+            misses += 1
+        elif text not in kept:
+            kept[text] = line.place
+            room -= size
+    return sorted(kept, key=lambda text: kept[text])
+
+
+def _foreign(leaving: Iterable[Group]) -> Iterator[Line]:
+    """The lines of summaries that others wrote, and of those that earlier digests took over."""
+    for group in leaving:
+        tagged = _SUMMARY.fullmatch(group.messages[0].text) if is_summary(group) else None
+        if tagged is not None:
+            text = tagged[1]
+            if is_digest(text):
+                text = text.partition(f"{EARLIER}\n")[2]
+            for line in text.splitlines():
+                yield Line(line, group.number)

@@ -40,6 +40,8 @@ class SlidingWindow:
             kept = {group.number for group in pins}
             movable = [group for group in movable if group.number not in kept]
         excess = view.tokens - room
+        if view.tokens <= limit:
+            movable = [group for group in movable if not _is_summary(group)]
         operations: list[PlanOperation] = []
         clip = clip_newest(view, limit - pinned, ctx)
         if clip is not None:
@@ -70,6 +72,11 @@ class SlidingWindow:
         if turns is None or view.turns <= turns:
             return 0
         return [group.number for group in view if group.role == "user"][-turns]
+
+
+def _is_summary(group: Group) -> bool:
+    """Whether it stands for others, all of which would go with it."""
+    return "summary" in group.messages[0].meta
 
 
 def make(settings: Settings | None, ctx: PluginContext) -> SlidingWindow:
