@@ -233,7 +233,7 @@ async def run(setting: Setting, phases: Sequence[int], enough: Callable[[], bool
             SessionStore.open(setting.folder) as store,
             store.open_session(SESSION) as session,
         ):
-            view = agent._conversation(session).window.view.messages
+            view = (await agent._seat.conversation(session)).window.view.messages
             if phase and view != shown:
                 ran.faults.append(f"phase {phase} does not resume the view that was left")
             for _ in range(turns):
@@ -243,7 +243,7 @@ async def run(setting: Setting, phases: Sequence[int], enough: Callable[[], bool
                 if setting.sample and ran.turns % setting.sample == 0:
                     gc.collect()
                     ran.memory.append((resident(), ran.messages))
-            shown = agent._conversation(session).window.view.messages
+            shown = (await agent._seat.conversation(session)).window.view.messages
         del agent, session, view
     ran.requests = getattr(setting.backend, "requests", 0)
     await _check_disk(setting, ran)
