@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -17,62 +18,124 @@ if TYPE_CHECKING:
 
 _GRACE: Final = 1.0
 """Seconds that a cancelled coroutine has to end."""
+_IDLE: Final = 1.0
+"""Seconds that a thread waits for the next call."""
 _SLACK: Final = 3.0
 """Seconds besides, until a thread is given up in which a cancelled coroutine did not end."""
 
 
 class Running:
-    """A call in a thread of its own, which is given up, not stopped, if it takes too long.
+    """A call that was handed to a thread, which is given up, not stopped, if it takes too long.
 
     Args:
         call: What to run; it sees the context variables of the caller.
         deliver: Is given what it returned or raised, in that thread.
 
     Attributes:
-        thread: The thread; a daemon, so that the process can end without it.
+        over: Whether it ended, be it after it was given up.
     """
 
     def __init__(self, call: Callable[[], object], deliver: Callable[[object], None]) -> None:
-        context = copy_context()
+        self.over = False
+        self._call, self._deliver = call, deliver
+        self._context = copy_context()
 
-        def run() -> None:
+    def run(self, ended: Callable[[], None]) -> None:
+        """Runs it; `ended` is called before what came of it is delivered."""
+        try:
+            outcome = self._context.run(self._call)
+        except Exception as exc:  # noqa: BLE001 - the strategy fence
+            outcome = exc
+        except BaseException as exc:  # noqa: BLE001 - it would end this thread only
+            outcome = RuntimeError(f"{type(exc).__name__}: {exc}")
+        self.over = True
+        ended()
+        self._deliver(outcome)
+
+
+class Workers:
+    """Threads that run calls for a bounded time.
+
+    To start a thread takes as long as many a plan, so one that is done waits a little for the next
+    call. They are daemons, so that the process can end without one that hangs.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_Worker] = []
+
+    def start(self, running: Running) -> None:
+        """Hands it to a thread.
+
+        Raises:
+            RuntimeError: No thread can be started.
+        """
+        while self._idle:
+            with suppress(IndexError):  # another thread was faster
+                worker = self._idle.pop()
+                if worker.thread.is_alive():  # it is not in a process that was forked
+                    worker.calls.put(running)
+                    return
+        worker = _Worker(self._idle)
+        worker.thread.start()
+        worker.calls.put(running)
+
+
+class _Worker:
+    """One thread, and its way back to those that wait for a call."""
+
+    def __init__(self, idle: list[_Worker]) -> None:
+        self._idle = idle
+        self.calls: SimpleQueue[Running] = SimpleQueue()
+        self.thread = Thread(target=self._work, name="massgen-strategy", daemon=True)
+
+    def _work(self) -> None:
+        while True:
             try:
-                outcome = context.run(call)
-            except Exception as exc:  # noqa: BLE001 - the strategy fence
-                outcome = exc
-            except BaseException as exc:  # noqa: BLE001 - it would end this thread only
-                outcome = RuntimeError(f"{type(exc).__name__}: {exc}")
-            deliver(outcome)
+                self.calls.get(timeout=_IDLE).run(self._wait)
+            except Empty:
+                try:
+                    self._idle.remove(self)
+                except ValueError:  # a call is on its way
+                    continue
+                return
 
-        self.thread = Thread(target=run, name="massgen-strategy", daemon=True)
-        self.thread.start()
+    def _wait(self) -> None:
+        self._idle.append(self)
 
 
 def call_within(
-    seconds: float, call: Callable[[], object], lost: Callable[[Thread], None] | None = None
+    workers: Workers,
+    seconds: float,
+    call: Callable[[], object],
+    lost: Callable[[Running], None] | None = None,
 ) -> object:
     """What `call` returns, or the exception it raised; a TimeoutError if it takes too long.
 
     Args:
+        workers: One of them runs it.
         seconds: How long to wait.
-        call: Run in a thread of its own.
-        lost: Told of the thread if it is given up.
+        call: What to run.
+        lost: Told of the call if it is given up.
     """
     outcomes: SimpleQueue[object] = SimpleQueue()
+    running = Running(call, outcomes.put)
     try:
-        running = Running(call, outcomes.put)
-    except RuntimeError as exc:  # no thread can be started
+        workers.start(running)
+    except RuntimeError as exc:
         return exc
     try:
         return outcomes.get(timeout=seconds)
     except Empty:
         if lost is not None:
-            lost(running.thread)
+            lost(running)
         return took_too_long(seconds)
 
 
 async def call_within_async(
-    seconds: float, call: Callable[[], object], lost: Callable[[Thread], None]
+    workers: Workers,
+    seconds: float,
+    call: Callable[[], object],
+    lost: Callable[[Running], None],
 ) -> object:
     """As `call_within`, while the running loop goes on."""
     import asyncio  # noqa: PLC0415 - 30 ms that few sync users need
@@ -86,14 +149,15 @@ async def call_within_async(
         except RuntimeError:  # the loop was closed: nobody waits
             return
 
+    running = Running(call, deliver)
     try:
-        running = Running(call, deliver)
+        workers.start(running)
     except RuntimeError as exc:
         return exc
     done, _ = await asyncio.wait({future}, timeout=seconds)
     if done:
         return future.result()
-    lost(running.thread)
+    lost(running)
     return took_too_long(seconds)
 
 
@@ -117,7 +181,7 @@ async def produced(request: Replace, seconds: float) -> Outcome:
     return RuntimeError("it was cancelled") if task.cancelled() else task.result()
 
 
-def produced_sync(request: Replace, seconds: float) -> Outcome:
+def produced_sync(workers: Workers, request: Replace, seconds: float) -> Outcome:
     """As `produced`, without a running loop; a thread is given up that blocks."""
 
     def run() -> Outcome:
@@ -130,7 +194,7 @@ def produced_sync(request: Replace, seconds: float) -> Outcome:
 
         return asyncio.run(produced(request, seconds))
 
-    outcome = call_within(seconds + _SLACK, run)
+    outcome = call_within(workers, seconds + _SLACK, run)
     if isinstance(outcome, (str, Produced, Exception)):
         return outcome
     raise AssertionError(outcome)  # `run` returns nothing else

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from massgen_core.context._bounded import (
+    Workers,
     call_within,
     call_within_async,
     produced,
@@ -14,8 +15,8 @@ from massgen_core.context._plan import Replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from threading import Thread
 
+    from massgen_core.context._bounded import Running
     from massgen_core.context._plan import FitContext, Goal, Prepares, TruncationStrategy
     from massgen_core.context._view import View
 
@@ -69,7 +70,8 @@ class Jobs:
     def __init__(self, strategy_timeout: float, produce_timeout: float) -> None:
         self._plans = strategy_timeout
         self._texts = produce_timeout
-        self._given_up: dict[int, Thread] = {}
+        self._workers = Workers()
+        self._given_up: dict[int, Running] = {}
 
     def drive(self, steps: Generator[Job, Any, T]) -> T:
         """What `steps` return, with all done that they yield."""
@@ -92,12 +94,12 @@ class Jobs:
     def _done(self, job: Job) -> object:
         match job:
             case Replace():
-                return produced_sync(job, self._texts)
+                return produced_sync(self._workers, job, self._texts)
             case Preparation():
-                return produced_sync(job.request, self._plans)
+                return produced_sync(self._workers, job.request, self._plans)
             case Ask():
                 return self._still_asked(job) or call_within(
-                    self._plans, job.plan, lambda thread: self._give_up(job, thread)
+                    self._workers, self._plans, job.plan, lambda call: self._give_up(job, call)
                 )
 
     async def _done_async(self, job: Job) -> object:
@@ -108,15 +110,15 @@ class Jobs:
                 return await produced(job.request, self._plans)
             case Ask():
                 return self._still_asked(job) or await call_within_async(
-                    self._plans, job.plan, lambda thread: self._give_up(job, thread)
+                    self._workers, self._plans, job.plan, lambda call: self._give_up(job, call)
                 )
 
     def _still_asked(self, ask: Ask) -> TimeoutError | None:
         """The error of a strategy that still is busy with an earlier fit, of any conversation."""
-        thread = self._given_up.get(ask.at)
-        if thread is None or not thread.is_alive():
+        call = self._given_up.get(ask.at)
+        if call is None or call.over:
             return None
         return TimeoutError("it is busy with an earlier fit, which gave it up")
 
-    def _give_up(self, ask: Ask, thread: Thread) -> None:
-        self._given_up[ask.at] = thread
+    def _give_up(self, ask: Ask, call: Running) -> None:
+        self._given_up[ask.at] = call

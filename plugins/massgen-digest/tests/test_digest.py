@@ -192,7 +192,7 @@ def test_a_result_that_comes_late_is_read_too():
 
 
 def test_what_is_remembered_does_not_grow_with_the_conversation():
-    memory = Memory(64)
+    memory = Memory(64, COUNTER)
     for n in range(3000):
         window = window_with()
         window.append(assistant(f"Decided: use file_{n}.py and key_{n}, error {n + 1000}."))
@@ -266,7 +266,7 @@ WORDS = st.text("abc_/é漢1 ", min_size=1, max_size=60)
 
 @given(st.lists(WORDS, max_size=12), st.lists(WORDS, max_size=30), st.integers(8, 400))
 def test_a_digest_never_takes_more_than_its_room_and_is_known_as_one(said, answers, room):
-    memory = Memory(512)
+    memory = Memory(512, COUNTER)
     for number, text in enumerate(answers):
         window = window_with()
         window.append(assistant(text))
@@ -276,7 +276,7 @@ def test_a_digest_never_takes_more_than_its_room_and_is_known_as_one(said, answe
         return COUNTER.count_text(text).tokens
 
     draft = Draft([f"> {line}" for line in said], [], [], [], [], memory.best(()))
-    text = written(draft, room, count)
+    text = written(draft, room, COUNTER)
     assert count(text) <= room
     assert not text or is_digest(text)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from massgen_digest.extract import Spot
+from massgen_digest.extract import Spot, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from massgen_core.tokens import TokenCounter
 
 QUOTE: Final = "> "
 SAID: Final = "The user said:"
@@ -73,7 +73,8 @@ class Draft:
             (EXCERPTS, excerpts),
         ]
         text = "\n".join("\n".join([head, *lines]) for head, lines in sections if lines)
-        parts = [text, _names(shown, text), "\n".join([EARLIER, *self.earlier])]
+        names = _names(shown[deep:], text)  # the others have excerpts
+        parts = [text, names, "\n".join([EARLIER, *self.earlier])]
         return "\n".join(part for part in parts[: 3 if self.earlier else 2] if part)
 
 
@@ -82,16 +83,16 @@ def is_digest(text: str) -> bool:
     return text.partition("\n")[0] in _HEADINGS or text.startswith(NAMES)
 
 
-def written(draft: Draft, room: int, count: Callable[[str], int]) -> str:
+def written(draft: Draft, room: int, counter: TokenCounter) -> str:
     """As much of the draft as `room` tokens hold; empty if they do not hold its lines.
 
     Args:
         draft: What there is to say.
         room: Tokens.
-        count: Counts the tokens of a text.
+        counter: Of the model that reads it.
     """
     best, most = draft.text(0), draft.steps
-    low, under = 0, count(best)
+    low, under = 0, counter.count_text(best).tokens
     if under > room:
         return ""
     high, over = most + 1, 0
@@ -100,7 +101,7 @@ def written(draft: Draft, room: int, count: Callable[[str], int]) -> str:
         if not low < step < high:
             break
         text = draft.text(step)
-        used = count(text)
+        used = counter.count_text(text).tokens
         if used > room:
             high, over = step, used
         else:
@@ -139,9 +140,9 @@ def _spans(spots: Sequence[Spot], around: int) -> list[_Span]:
 
 
 def _names(spots: Sequence[Spot], text: str) -> str:
-    """The names that are nowhere in the text, nor part of a name before them."""
-    names = ""
+    """The names that are no words of the text, nor part of a name before them."""
+    there, names = words_of(text), ""
     for spot in spots:
-        if spot.name not in text and spot.name not in names:
+        if spot.name not in there and spot.name not in names:
             names += f" {spot.name}"
     return f"{NAMES}{names}" if names else ""

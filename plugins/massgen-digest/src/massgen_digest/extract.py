@@ -129,6 +129,11 @@ def atoms_of(text: str) -> dict[str, int]:
     return out
 
 
+def words_of(text: str) -> frozenset[str]:
+    """All specific words of a text, keys of JSON objects too."""
+    return frozenset(map(_atom, _WORD.findall(text)))
+
+
 @lru_cache(maxsize=1 << 15)
 def _atom(word: str) -> str:
     """The word without the punctuation of its sentence; empty if it is not specific."""
@@ -159,7 +164,7 @@ def _failures(text: str) -> list[str]:
 
 def _last_line_with(words: tuple[str, ...], text: str) -> list[str]:
     lowered = text.lower()
-    place = max(lowered.rfind(word) for word in words)
+    place = max([lowered.rfind(word) for word in words])
     return [_line_at(text, place)] if place >= 0 and len(lowered) == len(text) else []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from massgen_digest.extract import Extract, Line, extract
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from massgen_core.context import Group
+    from massgen_core.tokens import TokenCounter
     from massgen_digest.extract import Spot
 
 T = TypeVar("T")
@@ -23,13 +25,28 @@ _ENDS: Final = 512
 """How many of the first and of the last statements are remembered."""
 _FAILURES: Final = 64
 """How many of the last failures are remembered: older ones are mended, or known too well."""
-_ORDER: Final = re.compile(
-    r"\b(?:always|never|must|do not|don't|only|every time|from now on|make sure|remember|rule"
-    r"|immer|nie|niemals|nur|ab jetzt|toujours|jamais|seulement|siempre|nunca|solo|sempre|mai"
-    r"|всегда|никогда|только)\b|总是|必须|不要|永远|从现在起|必ず|絶対|しないで|항상|절대",
-    re.IGNORECASE,
+_LINES: Final = 1 << 12
+"""How many lines' sizes are remembered."""
+_ORDERS: Final = (
+    *("always", "never", "must", "do not", "don't", "only", "every time", "from now on"),
+    *("make sure", "remember", "rule", "immer", "nie", "niemals", "nur", "ab jetzt"),
+    *("toujours", "jamais", "seulement", "siempre", "nunca", "solo", "sempre", "mai"),
+    *("всегда", "никогда", "только"),
 )
 """Words of a statement that holds for more than its own turn."""
+_ORDERS_INSIDE: Final = (
+    "总是",
+    "必须",
+    "不要",
+    "永远",
+    "从现在起",
+    "必ず",
+    "絶対",
+    "しないで",
+    "항상",
+    "절대",
+)
+"""The same in scripts that put no space between words."""
 
 
 class Ends(Generic[T]):
@@ -65,9 +82,11 @@ class Memory:
 
     Args:
         most: How many atoms are remembered after a pruning; twice as many between two.
+        counter: Counts lines.
 
     Attributes:
         folded: How many groups are in it.
+        size: The tokens of a line; of the same lines at each fit, counted once.
         orders: Statements that hold for more than their own turn.
         statements: All others.
         facts: By `Line.rank`, without those whose atom had been said before.
@@ -75,9 +94,10 @@ class Memory:
         failed: Lines of failures, the newest last.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, counter: TokenCounter) -> None:
+        self._most, self._counter = most, counter
         self.folded = 0
+        self.size = lru_cache(_LINES)(lambda text: counter.count_text(text).tokens)
         self.orders: Ends[Line] = Ends()
         self.statements: Ends[Line] = Ends()
         self.facts: dict[int, Ends[Line]] = {}
@@ -88,13 +108,16 @@ class Memory:
         self._witnesses: dict[int, Group] = {}
         self._extracts: dict[int, tuple[Group, Extract]] = {}
 
-    def is_of(self, history: Sequence[Group], until: int) -> bool:
-        """Whether it is of this history, and of no more than its first `until` groups.
+    def is_of(self, history: Sequence[Group], until: int, most: int, counter: TokenCounter) -> bool:
+        """Whether it is made alike, and of no more than the first `until` groups of this history.
 
         A late result changes a group that had a stand-in for it.
         """
-        return self.folded <= until and all(
-            history[number] is group for number, group in self._witnesses.items()
+        alike = (self._most, self._counter) == (most, counter)
+        return (
+            alike
+            and self.folded <= until
+            and all(history[number] is group for number, group in self._witnesses.items())
         )
 
     def extract(self, group: Group) -> Extract:
@@ -138,21 +161,36 @@ class Memory:
             if name not in known
         ]
         rated.sort(reverse=True)
-        return [self._spots[name] for _, name in rated[: self.most]]
+        return [self._spots[name] for _, name in rated[: self._most]]
 
     def _count(self, spots: Sequence[Spot]) -> None:
         scores = self._scores
         for spot in spots:
             scores[spot.name] = scores.get(spot.name, 0.0) + spot.weight
             self._spots[spot.name] = spot
-        if len(scores) > 2 * self.most:
+        if len(scores) > 2 * self._most:
             self._spots = {spot.name: spot for spot in self.best(())}
             self._scores = {name: scores[name] for name in self._spots}
 
 
 def is_order(group: Group) -> bool:
     """Whether what the user says in it holds for more than its own turn."""
-    return _ORDER.search(group.text) is not None
+    return _is_order(group.text)
+
+
+@lru_cache(maxsize=1 << 10)
+def _is_order(text: str) -> bool:
+    lowered = text.lower()
+    if any([word in lowered for word in _ORDERS_INSIDE]):  # noqa: C419 - a list is faster
+        return True
+    found = [word for word in _ORDERS if word in lowered]  # in most texts none is: see _whole
+    return bool(found) and _whole(tuple(found)).search(lowered) is not None
+
+
+@lru_cache(maxsize=1 << 8)
+def _whole(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds one of the words that is not part of a longer one."""
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
 
 
 def _has_stand_in(group: Group) -> bool:

@@ -65,7 +65,7 @@ class Digest:
         draft = _draft(self._remembered(parted.staying, goal, ctx), parted, ctx)
 
         async def produce() -> str:
-            return written(draft, room - _FRAME, _counting(ctx)) or _NOTHING
+            return written(draft, room - _FRAME, ctx.counter) or _NOTHING
 
         return Plan((*clip, Replace(numbers, produce, room, "the oldest leave a digest behind")))
 
@@ -78,8 +78,8 @@ class Digest:
         least, tokens = _ATOMS
         most = max(least, 1 << (goal.limit // tokens).bit_length())
         memory = self._memories.pop(id(history[0]), None)
-        if memory is None or memory.most != most or not memory.is_of(history, until):
-            memory = Memory(most)
+        if memory is None or not memory.is_of(history, until, most, ctx.counter):
+            memory = Memory(most, ctx.counter)
         for number in range(memory.folded, until):
             memory.add(history[number])
         memory.keep_extracts(here)
@@ -102,7 +102,7 @@ def _draft(memory: Memory, parted: Parting, ctx: FitContext) -> Draft:
 
     def kept(kind: str, lines: Iterable[Line]) -> list[str]:
         room = int(_SHARES[kind] * (parted.room - _FRAME))
-        return _fitting(lines, room - _HEADING, _counting(ctx))
+        return _fitting(lines, room - _HEADING, memory.size)
 
     said = [*memory.orders, *memory.statements]
     facts = [line for rank in sorted(memory.facts) for line in memory.facts[rank]]
@@ -126,10 +126,6 @@ def _known(memory: Memory, staying: Iterable[Group], ctx: FitContext) -> frozens
             names = [name for name in names if name in text]
         known.update(names)
     return frozenset(known)
-
-
-def _counting(ctx: FitContext) -> Callable[[str], int]:
-    return lambda text: ctx.counter.count_text(text).tokens
 
 
 def _quoted(line: Line) -> Line:
