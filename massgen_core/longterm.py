@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.backends import Request
 from massgen_core.clock import SYSTEM_CLOCK
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from massgen_core.plugin import Kind
     from massgen_core.storage import Synchronous
 
-__all__ = ["asking", "open_memory"]
+__all__ = ["ANSWER", "asking", "open_memory"]
+
+ANSWER: Final = 4_000
+"""Tokens that an extractor's answer may have."""
 
 
 def open_memory(  # noqa: PLR0913 - each is a decision of its own
@@ -107,7 +110,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
     )
 
 
-def asking(backend: Backend, model: str, *, max_output: int = 4_000) -> Asks:
+def asking(backend: Backend, model: str, *, max_output: int = ANSWER) -> Asks:
     """A way to ask a model of a backend, as `Facts` and `Summaries` want it.
 
     Args:

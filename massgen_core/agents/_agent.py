@@ -174,13 +174,18 @@ class Agent:
             async with aclosing(turn.run()) as events:
                 async for event in events:
                     if isinstance(event, TurnFinished):
-                        for taken in await self._take_in(turn.conversation):
+                        for taken in await self._take_in(turn.conversation, learn=True):
                             yield taken
                     yield event
 
-    async def _take_in(self, conversation: Conversation) -> Sequence[Event]:
+    async def _take_in(self, conversation: Conversation, *, learn: bool = False) -> Sequence[Event]:
         """Remembers what was said since the last time, an earlier process's turns among it."""
-        return () if self._memory is None else await self._memory.take_in(conversation)
+        if self._memory is None:
+            return ()
+        taken = await self._memory.take_in(conversation)
+        if learn:
+            self._memory.learn()
+        return taken
 
     async def aclose(self) -> None:
         """Stop what is made in the background; the backends stay open, and so does the agent.

@@ -59,6 +59,10 @@ class LongTerm:
             return [MemoryDegraded("ledger", f"nothing was remembered for now: {exc.message}")]
         return []
 
+    def learn(self) -> None:
+        """Lets the memory's extractor, if it has one, see what was taken in, in the background."""
+        self.memory.work_later()
+
     async def remind(self, conversation: Conversation, room: int) -> list[Event]:
         """Lets the requests of this turn hold what the newest user message calls to mind."""
         conversation.remind(None)

@@ -12,6 +12,7 @@ from massgen_core.cli import (
     _context,
     _doctor,
     _insight,
+    _learning,
     _memory,
     _models,
     _plugins,
@@ -68,6 +69,7 @@ app.callback(
 _run.add_to(app)
 app.add_typer(_sessions.app, name="session")
 _insight.add_to(_memory.app)
+_learning.add_to(_memory.app)
 _upkeep.add_to(_memory.app)
 app.add_typer(_memory.app, name="memory")
 _bench.add_to(_context.app)

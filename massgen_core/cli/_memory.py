@@ -19,6 +19,7 @@ from massgen_core.cli._table import table_of
 from massgen_core.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from massgen_core.app import App
     from massgen_core.memory import Hit, Memory, MemoryRecord, Revision, Scope
 
 T = TypeVar("T")
@@ -48,17 +49,22 @@ def with_memory(
     write: bool = False,
 ) -> T:
     """What `work` makes of the memory; a spinner turns if it takes long."""
+    return with_app(cli, cli.app(path), work, write=write)
+
+
+def with_app(
+    cli: Cli, app: "App", work: Callable[["Memory"], Awaitable[T]], *, write: bool = False
+) -> T:
+    """The same with an app that is loaded already."""
     import asyncio
 
-    loaded = cli.app(path)
-
     async def main() -> T:
-        async with loaded:
-            return await work(await loaded.memory(read_only=not write))
+        async with app:
+            return await work(await app.memory(read_only=not write))
 
     with cli.busy("Writing …" if write else "Reading …"):
         done = asyncio.run(main())
-    for event in loaded.degraded:
+    for event in app.degraded:
         cli.event(event)
     return done
 

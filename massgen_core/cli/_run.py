@@ -111,7 +111,14 @@ async def _run(
     async with app:
         talk = await wishes.talk(cli, app, session, said)
         turn = await talk.turn(said)
-        return Reply({"session": talk.session.id, **to_json(turn)})
+    _tell_degraded(cli, app)
+    return Reply({"session": talk.session.id, **to_json(turn)})
+
+
+def _tell_degraded(cli: Cli, app: "App") -> None:
+    """What plugins of memory could not do beside the turns, e.g. while the app was closed."""
+    for event in app.degraded:
+        cli.event(event)
 
 
 def chat(
@@ -137,6 +144,7 @@ def chat(
             turns.extend(runner.run(talk.turn(said)) for said in _lines())
         finally:
             runner.run(app.aclose())
+    _tell_degraded(cli, app)
     return Reply({"session": talk.session.id, "turns": turns})
 
 

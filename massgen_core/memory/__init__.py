@@ -16,6 +16,7 @@ from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._ledger import Revision
 from massgen_core.memory._lifecycle import Collected, Removal, Retention, worth
 from massgen_core.memory._memory import Memory
+from massgen_core.memory._outbox import Waiting
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._repair import Mended
 from massgen_core.memory._scope import Scope, ScopeLike, scope_of
@@ -72,6 +73,7 @@ __all__ = [
     "Size",
     "Snapshot",
     "Summaries",
+    "Waiting",
     "check_snapshot",
     "scope_of",
     "worth",

@@ -41,12 +41,16 @@ class Consolidated:
         superseded: Ids of those others.
         summaries: Ids of new summaries.
         refused: Why proposed summaries were not taken, for a person.
+        portions: Portions of old messages for which a summary was asked, or would be.
+        dry_run: Whether nothing was done: `merged` and `summaries` are empty then.
     """
 
     merged: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     summaries: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    portions: int = 0
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,10 @@ async def consolidate(
     """
     portions: list[_Portion] = []
     refused: list[str] = []
+    asked = 0
     if summaries is not None:
         for messages in await database.read(partial(_to_summarise, scope=scope, before=before)):
+            asked += 1
             outcome = await proposed(summaries, messages, ())
             if outcome.value is None:
                 refused.append(outcome.error)
@@ -86,7 +92,21 @@ async def consolidate(
     producer = "" if summaries is None else summaries.identity
     apply = partial(_apply, scope=scope, portions=portions, producer=producer, call=call)
     done, written = await database.write(apply)
-    return replace(done, refused=(*refused, *done.refused)), written
+    return replace(done, refused=(*refused, *done.refused), portions=asked), written
+
+
+def planned(conn: sqlite3.Connection, scope: Scope, before: float, *, ask: bool) -> Consolidated:
+    """What `consolidate` would do; no model is asked.
+
+    Args:
+        conn: The database.
+        scope: What would be consolidated.
+        before: Messages from before this moment would be summarised.
+        ask: Whether there is something that proposes summaries.
+    """
+    twice = [one.id for group in _twice(conn, scope) for one in group]
+    portions = len(_to_summarise(conn, scope, before)) if ask else 0
+    return Consolidated(superseded=tuple(twice), portions=portions, dry_run=True)
 
 
 def merged(group: Sequence[MemoryRecord]) -> NewMemory:
@@ -125,7 +145,7 @@ def _apply(
     call: _ledger.Call,
 ) -> tuple[Consolidated, list[MemoryRecord]]:
     """Everything in one batch of the log, as things are now."""
-    twice = groups((_alike(one), one) for one in _derived(conn, scope))
+    twice = _twice(conn, scope)
     news = [merged(group) for group in twice]
     summaries, refused = _accepted(conn, portions, producer, call.now)
     made, written = _ledger.create(conn, [*news, *summaries], call)
@@ -153,6 +173,10 @@ def _accepted(
         refused += verdict.refused
         refused += ["it is no summary" for new in verdict.news if new.kind != "summary"]
     return out, refused
+
+
+def _twice(conn: sqlite3.Connection, scope: Scope) -> list[list[MemoryRecord]]:
+    return groups((_alike(one), one) for one in _derived(conn, scope))
 
 
 def _derived(conn: sqlite3.Connection, *scopes: Scope) -> list[MemoryRecord]:

@@ -51,6 +51,30 @@ class Row(NamedTuple):
     tries: int
 
 
+class Waiting(NamedTuple):
+    """Messages that an extractor has not seen.
+
+    Attributes:
+        due: Those that `Memory.work` would show it now.
+        later: Those that failed, and are tried again later.
+        given_up: Those that failed too often; ``Memory.work(again=True)`` tries them.
+    """
+
+    due: int
+    later: int
+    given_up: int
+
+
+def waiting(conn: sqlite3.Connection, now: float) -> Waiting:
+    """How many messages wait for extraction."""
+    row = conn.execute(
+        "SELECT total(tries < ?1 AND due <= ?2), total(tries < ?1 AND due > ?2), "
+        "total(tries >= ?1) FROM memory_outbox WHERE work = ?3",
+        (GAVE_UP, now, _WORK),
+    ).fetchone()
+    return Waiting(*map(int, row))
+
+
 def enqueue(conn: sqlite3.Connection, records: Iterable[MemoryRecord], now: float) -> None:
     """Let extraction see these messages, in the transaction that writes them."""
     conn.executemany(
@@ -91,6 +115,14 @@ def failed(conn: sqlite3.Connection, rows: Iterable[Row], error: str, now: float
             for row in rows
         ],
     )
+
+
+def retry(conn: sqlite3.Connection, now: float) -> int:
+    """Let everything be tried now, what was given up among it; how many that were not due."""
+    return conn.execute(
+        "UPDATE memory_outbox SET tries = 0, due = ? WHERE work = ? AND (due > ? OR tries >= ?)",
+        (now, _WORK, now, GAVE_UP),
+    ).rowcount
 
 
 _Chunk: TypeAlias = "Sequence[tuple[Row, MemoryRecord]]"

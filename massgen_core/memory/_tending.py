@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import StorageBusy
-from massgen_core.memory._consolidation import Consolidated, consolidate
+from massgen_core.errors import MassgenError, StorageBusy
+from massgen_core.memory._consolidation import Consolidated, consolidate, planned
 from massgen_core.memory._keeping import Keeping, Plugins
 from massgen_core.memory._lifecycle import Collected, Retention, carry_out, plan
-from massgen_core.memory._outbox import Worker, enqueue
+from massgen_core.memory._outbox import Waiting, Worker, enqueue, retry, waiting
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.memory._vectors import drop_other_vectors
@@ -19,6 +20,7 @@ from massgen_core.memory._vectors import drop_other_vectors
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from massgen_core.clock import Clock
     from massgen_core.memory._erasure import Journals
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = 200
 """Messages that one call of `Memory.work` works on, if nothing else is said."""
+FINISH: Final = 30.0
+"""Seconds that closing a memory waits for extraction that is under way."""
 _MONTH: Final = 30 * 86_400.0
 
 
@@ -65,6 +69,8 @@ class Tending(Keeping):
     ) -> None:
         super().__init__(database, plugins, clock, told, journals)
         self._worker = Worker(database, plugins.extractor, clock, told)
+        self._working: asyncio.Task[None] | None = None
+        self._wanted = False
 
     async def gc(
         self,
@@ -162,7 +168,7 @@ class Tending(Keeping):
             tuple(name for name, ok in outcomes.items() if not ok),
         )
 
-    async def work(self, *, limit: int = _LIMIT) -> int:
+    async def work(self, *, limit: int = _LIMIT, again: bool = False) -> int:
         """Lets the extractor see messages that wait for it; how many it was shown.
 
         Messages wait in the ledger from the moment they are remembered, so that a kill loses none.
@@ -172,10 +178,56 @@ class Tending(Keeping):
 
         Args:
             limit: Messages at most.
+            again: Whether to try now what failed, and what was given up.
         """
+        if again and not self._database.read_only:
+            await self._database.write(partial(retry, now=self._clock.now()))
         shown, written = await self._worker.work(limit)
         await self._vectorizer.embed(written)
         return shown
+
+    async def waiting(self) -> Waiting:
+        """How many messages the extractor has not seen, and why."""
+        return await self._database.read(partial(waiting, now=self._clock.now()))
+
+    def work_later(self) -> None:
+        """Starts `work` in the background, until nothing is due; nothing if that is under way.
+
+        What fails is told, and never raised. An agent with this memory calls it after each turn.
+        """
+        if self._plugins.extractor is None or self._database.read_only:
+            return
+        self._wanted = True  # also where a task is at its end, and has seen that nothing is due
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._keep_working())
+
+    async def rest(self, seconds: float = FINISH) -> None:
+        """Returns when `work_later` has nothing left to do, or else stops it after some seconds.
+
+        What was not done waits in the file. `aclose` does this as well.
+        """
+        task, self._working = self._working, None
+        if task is None:
+            return
+        try:
+            _, late = await asyncio.wait([task], timeout=seconds)
+            if late:
+                self._told("extractor", f"not done within {seconds:g} seconds; what is left waits")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def restore(self, snapshot: Path) -> Path:
+        """As `Keeping.restore` says; extraction that is under way is stopped first."""
+        await self.rest(0)
+        return await super().restore(snapshot)
+
+    async def aclose(self) -> None:
+        """Finishes what was asked for and closes everything; more calls do nothing."""
+        try:
+            await self.rest()
+        finally:
+            await super().aclose()
 
     async def consolidate(
         self,
@@ -183,6 +235,7 @@ class Tending(Keeping):
         *,
         summaries: Extractor | None = None,
         older_than: float = _MONTH,
+        dry_run: bool = False,
     ) -> Consolidated:
         """Makes one memory of those that say the same, and summaries of old messages.
 
@@ -193,9 +246,14 @@ class Tending(Keeping):
             scope: What to consolidate.
             summaries: Proposes summaries of messages, e.g. `Summaries`; none are made without.
             older_than: Seconds that a message must be old to be summarised.
+            dry_run: Whether only to say what would be merged and summarised.
         """
         call = self._call(None)
         before = call.now - older_than
+        if dry_run:
+            ask = summaries is not None
+            look = partial(planned, scope=scope_of(scope), before=before, ask=ask)
+            return await self._database.read(look)
         done, written = await consolidate(
             self._database, scope_of(scope), summaries, before=before, call=call
         )
@@ -209,6 +267,15 @@ class Tending(Keeping):
         while await self.work():
             pass
         await super().settle()
+
+    async def _keep_working(self) -> None:
+        try:
+            while self._wanted:
+                self._wanted = False
+                while await self.work():
+                    pass
+        except (MassgenError, OSError) as exc:
+            self._told("extractor", f"what waits has to wait: {exc}")
 
     def _enqueue(
         self, conn: sqlite3.Connection, records: Iterable[MemoryRecord], call: Call

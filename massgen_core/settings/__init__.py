@@ -27,7 +27,9 @@ from massgen_core.settings._load import (
 from massgen_core.settings._model import (
     DEFAULT_BACKEND,
     AgentSection,
+    AskedSection,
     ContextSection,
+    ExtractionSection,
     FallbackSection,
     LogSection,
     ModelOverride,
@@ -45,8 +47,10 @@ from massgen_core.settings._template import template
 __all__ = [
     "DEFAULT_BACKEND",
     "AgentSection",
+    "AskedSection",
     "ContextSection",
     "Explained",
+    "ExtractionSection",
     "FallbackSection",
     "Loaded",
     "LogSection",

@@ -166,6 +166,26 @@ class ContextSection(Section):
         return value
 
 
+class FallbackSection(BaseModel):
+    """A model that is asked when those before it cannot answer; other keys are of its backend."""
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+    )
+
+    name: str | None = Field(
+        default=None, description="Registered name of its backend; the agent's own if omitted."
+    )
+    model: str | None = Field(
+        default=None, description="The model to ask; the one the backend is named for if omitted."
+    )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Without the values of other keys: one may be a secret."""
+        for key, value in super().__repr_args__():
+            yield key, value if key in type(self).model_fields else STARS
+
+
 class RetrievalSection(Section):
     """What long-term memory gives to a question."""
 
@@ -177,6 +197,30 @@ class RetrievalSection(Section):
     )
     exclude_recent: bool = Field(
         default=True, description="Whether an agent is not reminded of what its request holds."
+    )
+
+
+class AskedSection(FallbackSection):
+    """A model that is asked for something else than an answer; other keys are of its backend."""
+
+
+class ExtractionSection(Section):
+    """What long-term memory learns from what is said, by asking a model."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether a model proposes facts, preferences and instructions from messages: "
+        "in the background after each turn, and when `mgc memory work` runs.",
+    )
+    backend: AskedSection | None = Field(
+        default=None,
+        description="Who is asked: `name`, `model` and the backend's own settings; "
+        "the agent's own backend and model if omitted.",
+    )
+    finish: Annotated[float, Field(ge=0.0)] = Field(
+        default=30.0,
+        description="Seconds the end of a program waits for what is under way; "
+        "what is not done by then waits on disk for the next one.",
     )
 
 
@@ -203,26 +247,9 @@ class MemorySection(Section):
     retrieval: RetrievalSection = Field(
         default_factory=RetrievalSection, description="What it gives to a question."
     )
-
-
-class FallbackSection(BaseModel):
-    """A model that is asked when those before it cannot answer; other keys are of its backend."""
-
-    model_config = ConfigDict(
-        extra="allow", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+    extraction: ExtractionSection = Field(
+        default_factory=ExtractionSection, description="What it learns from what is said."
     )
-
-    name: str | None = Field(
-        default=None, description="Registered name of its backend; the agent's own if omitted."
-    )
-    model: str | None = Field(
-        default=None, description="The model to ask; the one the backend is named for if omitted."
-    )
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
-        """Without the values of other keys: one may be a secret."""
-        for key, value in super().__repr_args__():
-            yield key, value if key in type(self).model_fields else STARS
 
 
 class AgentSection(Section):

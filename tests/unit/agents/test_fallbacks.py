@@ -296,7 +296,7 @@ def test_only_a_model_is_the_same_backend_asked_for_another(tmp_path):
     async def main():
         async with App.load(overrides=given, env={}, cwd=tmp_path) as app:
             (one,) = app.settings.agent.fallbacks
-            found = app._backend_and_model(one.model_dump(exclude_none=True))
+            found = app.backend_and_model(one.model_dump(exclude_none=True))
             return found == (app.backend(), "other")
 
     assert asyncio.run(main())

@@ -215,3 +215,108 @@ def test_a_reminder_leaves_room_for_the_conversation(tmp_path):
     events, size = asyncio.run(main())
     assert "Fine." == events[-1].text
     assert 300 < size < 1200
+
+
+CAT = '{"memories": [{"kind": "fact", "text": "The cat of Ada is called Miau.", "from": ["m1"]}]}'
+NOTHING = '{"memories": []}'
+
+
+def learning(tmp_path, said, heard, *, told=None, close_after=None):
+    """One turn of an agent whose memory has `Facts` over a scripted model; what was learnt."""
+    from massgen_core.longterm import asking
+    from massgen_core.memory import Facts, Plugins
+
+    async def main():
+        extractor = Facts(asking(heard, "scripted"))
+        store = SessionStore.open(tmp_path)
+        memory = Memory.open(
+            tmp_path,
+            plugins=Plugins(extractor=extractor),
+            told=lambda *what: told.append(what) if told is not None else None,
+        )
+        async with store as sessions, memory as kept:
+            async with sessions.open_session("one", create=True) as session:
+                agent = Agent(
+                    ScriptedBackend(["Noted."]), model="gpt-4o", memory=LongTerm(kept, ADA)
+                )
+                events = [event async for event in agent.run(session, said)]
+            if close_after is not None:
+                await kept.rest(close_after)
+            return events
+
+    return asyncio.run(main())
+
+
+def facts(tmp_path):
+    async def main():
+        async with Memory.open(tmp_path) as memory:
+            waiting = await memory.waiting()
+            return [one.text for one in await memory.timeline(ADA, kinds=["fact"])], waiting
+
+    return asyncio.run(main())
+
+
+def test_after_a_turn_a_model_learns_from_it_in_the_background(tmp_path):
+    model = ScriptedBackend([CAT, NOTHING])
+    events = learning(tmp_path, "My cat is called Miau.", model)
+
+    assert isinstance(events[-1], TurnFinished)
+    assert 2 == len(model.requests)  # what differs in trust is shown apart
+    assert (["The cat of Ada is called Miau."], (0, 0, 0)) == facts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "I am sorry, I cannot help with that.",
+        '{"memories": "none"}',
+        '{"memories": [{"kind": "fact", "text": "cut of',
+        '{"memories": ' * 5000,
+        "\ufffd\x00{]",
+    ],
+)
+def test_what_a_model_says_wrong_costs_neither_turn_nor_message(tmp_path, answer):
+    told = []
+    events = learning(tmp_path, "My cat is called Miau.", ScriptedBackend([answer] * 9), told=told)
+
+    assert "Noted." == events[-1].text
+    assert {"extractor"} == {name for name, _ in told}
+    learnt, waiting = facts(tmp_path)
+    assert [] == learnt
+    assert 2 == waiting.later + waiting.due  # the question and the answer wait
+    learning(tmp_path, "Thanks.", ScriptedBackend([NOTHING] * 9))
+    assert "My cat is called Miau." in remembered(tmp_path, query="cat")
+
+
+@pytest.mark.parametrize(
+    "proposal",
+    [
+        '{"text": "", "from": ["m1"]}',
+        '{"text": "Orphan.", "from": ["m99"]}',
+        '{"text": "No source."}',
+        '{"text": 7, "from": 7, "kind": ["fact"], "confidence": "high"}',
+        '{"kind": "message", "text": "It forges what was said.", "from": ["m1"]}',
+    ],
+)
+def test_a_proposal_that_breaks_the_rules_is_told_and_dropped(tmp_path, proposal):
+    told = []
+    answers = [f'{{"memories": [{proposal}]}}'] * 2  # user and assistant are shown apart
+    learning(tmp_path, "My cat is called Miau.", ScriptedBackend(answers), told=told)
+
+    assert all("refused 1" in reason for _, reason in told)
+    assert told
+    assert ([], (0, 0, 0)) == facts(tmp_path)
+
+
+def test_what_there_was_no_time_for_is_learnt_by_the_next_process(tmp_path):
+    from massgen_core.testing import Answer
+
+    told = []
+    slow = ScriptedBackend([Answer(CAT, delay=60)])
+    learning(tmp_path, "My cat is called Miau.", slow, told=told, close_after=0.05)
+    assert ([], 2) == (facts(tmp_path)[0], facts(tmp_path)[1].due)
+    assert any("what is left waits" in reason for _, reason in told)
+
+    learning(tmp_path, "Thanks.", ScriptedBackend([CAT, *[NOTHING] * 3]))
+    assert (["The cat of Ada is called Miau."], (0, 0, 0)) == facts(tmp_path)

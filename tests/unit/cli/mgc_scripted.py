@@ -1,8 +1,12 @@
-"""A plugin for these tests: the backend ``scripted``, which does what the newest message says."""
+"""A plugin for these tests: the backend ``scripted``, which does what the newest message says.
+
+Where long-term memory asks, it says what the file ``facts`` or ``summary`` has.
+"""
 
 from __future__ import annotations
 
 from itertools import repeat
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -35,6 +39,11 @@ def make(settings, _ctx):
 
     def answer(request):
         newest = request.messages[-1]
+        asked = request.messages[0].text
+        if "the long-term memory of an assistant" in asked:
+            return Path("facts").read_text("utf-8")
+        if "Summarise them" in asked:
+            return Path("summary").read_text("utf-8")
         if newest.role == "tool":
             return f"The tool said {newest.results[0].text}."
         word, _, rest = newest.text.partition(" ")

@@ -1,23 +1,12 @@
-"""The composition root: settings, plugins, storage, sessions and an agent, joined.
-
-`App.load` reads the settings and finds the plugins; inside ``async with`` it opens what is asked
-for, and closes it at the end:
-
-    async with App.load() as app:
-        store = await app.store()
-        agent = await app.agent()
-        async with store.open_session("work", create=True) as session:
-            async for event in app.run(agent, session, "Tidy the garden."):
-                print(event)
-"""
+"""The app: settings, plugins, storage, sessions and agents, made when they are first asked for."""
 
 from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
+from massgen_core.app._longterm import asks_of, longterm, memory_plugins
 from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.context import ContextEngine
@@ -34,18 +23,16 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from massgen_core.agents import Agent, Fallback, Function, LongTerm, Tool
+    from massgen_core.agents import Agent, Fallback, Function, Tool
     from massgen_core.backends import Backend
     from massgen_core.chain import Chosen
     from massgen_core.clock import Clock
     from massgen_core.context import TruncationStrategy
     from massgen_core.events import Event
-    from massgen_core.memory import Embedder, Memory
+    from massgen_core.memory import Asks, Embedder, Memory
     from massgen_core.messages import JSONValue
     from massgen_core.sessions import Session, SessionStore
     from massgen_core.settings import Loaded, Lookup, Names, Settings
-
-__all__ = ["App", "host_of"]
 
 
 class App:
@@ -127,7 +114,7 @@ class App:
     @property
     def context(self) -> PluginContext:
         """What the factories of plugins may use."""
-        return PluginContext(self._clock, None, self.models, self._backend_and_model, self.embedder)
+        return PluginContext(self._clock, None, self.models, self.backend_and_model, self.embedder)
 
     def strategies(self, names: Sequence[str] | None = None) -> tuple[TruncationStrategy, ...]:
         """The chain of the settings, or of `names`, each with the settings it has there.
@@ -181,22 +168,14 @@ class App:
             StorageError: The database cannot be opened.
             PluginError: An index or the embedder is not installed, or broken.
         """
-        from massgen_core.memory import Memory, Plugins  # noqa: PLC0415 - loads sqlite3
+        from massgen_core.memory import Memory  # noqa: PLC0415 - loads sqlite3
         from massgen_core.storage import database_path  # noqa: PLC0415
 
         if self._memory is None:
-            chosen = self.settings.memory_store
-            own = {} if chosen is None else {chosen.name: chosen.settings}
             file = database_path(self.path)
-            context = replace(self.context, data_dir=file.parent / f"{file.stem}.indexes")
-            names = dict.fromkeys([*self.settings.memory.indexes, *own])
-            stores = {
-                name: self.host.create("memory_store", name, own.get(name), context)
-                for name in names
-            }
             opening = Memory.open(
                 file,
-                plugins=Plugins(embedder=self.embedder(), stores=stores),
+                plugins=memory_plugins(self, file),
                 synchronous=self.settings.storage.synchronous,
                 read_only=read_only,
                 clock=self._clock,
@@ -205,21 +184,13 @@ class App:
             self._memory = await self._stack.enter_async_context(opening)
         return self._memory
 
-    async def _longterm(self) -> LongTerm | None:
-        """How agents remember; None if the settings do not let them."""
-        from massgen_core.agents import LongTerm  # noqa: PLC0415 - as in `agent`
+    @property
+    def asks(self) -> Asks:
+        """A way to ask the model of ``memory.extraction``; it is made when it is first asked.
 
-        section = self.settings.memory
-        if not section.enabled:
-            return None
-        return LongTerm(
-            await self.memory(),
-            section.scope,
-            section.also,
-            section.retrieval.limit,
-            section.retrieval.tokens,
-            section.retrieval.exclude_recent,
-        )
+        Asking raises a `PluginError` if its backend cannot be used.
+        """
+        return asks_of(self)
 
     def _told(self, name: str, reason: str) -> None:
         """An event for what a plugin of memory could not do."""
@@ -256,7 +227,7 @@ class App:
             self._embedder = made
         return self._embedder
 
-    def _backend_and_model(self, section: Mapping[str, JSONValue] | None) -> tuple[Backend, str]:
+    def backend_and_model(self, section: Mapping[str, JSONValue] | None) -> tuple[Backend, str]:
         """The backend that a plugin asks for; the agent's where nothing else is said of it.
 
         Raises:
@@ -288,9 +259,10 @@ class App:
         Raises:
             UnknownModel: Neither knows it.
         """
-        return await self._info(self.backend(), self.model)
+        return await self.info_of(self.backend(), self.model)
 
-    async def _info(self, backend: Backend, model: str) -> ModelInfo:
+    async def info_of(self, backend: Backend, model: str) -> ModelInfo:
+        """What is known of a model of a backend; see `model_info`."""
         caps = await backend.caps(model)
         try:
             return self.models.get(model)
@@ -311,8 +283,8 @@ class App:
         found = []
         for one in self.settings.agent.fallbacks:
             section = one.model_dump(exclude_none=True)
-            backend, model = self._backend_and_model(section)
-            found.append(Fallback(backend, model, await self._info(backend, model)))
+            backend, model = self.backend_and_model(section)
+            found.append(Fallback(backend, model, await self.info_of(backend, model)))
         return found
 
     async def agent(
@@ -351,7 +323,7 @@ class App:
             output_reserve=settings.context.output_reserve,
             safety=settings.context.safety,
             notify=settings.context.notify_agent,
-            memory=await self._longterm(),
+            memory=await longterm(self),
             fallbacks=await self._fallbacks(),
         )
         self._stack.push_async_callback(agent.aclose)
@@ -368,7 +340,11 @@ class App:
 
     async def aclose(self) -> None:
         """Close the store and the backend, if they were opened; more calls do nothing."""
-        await self._stack.aclose()
+        try:
+            if self._memory is not None:  # the backend it asks is closed before it
+                await self._memory.rest(self.settings.memory.extraction.finish)
+        finally:
+            await self._stack.aclose()
 
     async def __aenter__(self) -> Self:
         return self
