@@ -106,7 +106,7 @@ class Memory(Inspecting):
         return self._database.path
 
     async def remember(
-        self, text: str, *, scope: ScopeLike, principal: str | None = None, **fields: Any
+        self, /, text: str, *, scope: ScopeLike, principal: str | None = None, **fields: Any
     ) -> str:
         """The id of a new memory, once it is on disk.
 
@@ -202,6 +202,7 @@ class Memory(Inspecting):
 
     async def update(
         self,
+        /,
         record_id: str,
         *,
         expected_rev: int | None = None,
