@@ -161,12 +161,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """SIGKILL at random points of appends, fits and migrations, two hundred times over."""
+    """SIGKILL at random points: 200 in sessions and migrations, 500 in long-term memory."""
     install_workspace(session, *PLUGINS, groups=("test",))
-    kills = os.environ.get("MASSGEN_CRASH_KILLS", "200")
+    kills = {"MASSGEN_CRASH_KILLS": "200", "MASSGEN_LEDGER_KILLS": "500"}
     session.run(
         *("pytest", "tests/crash", "-m", "slow or not slow", "--timeout=3600", *session.posargs),
-        env={"MASSGEN_CRASH_KILLS": kills},
+        env={name: os.environ.get(name, count) for name, count in kills.items()},
     )
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from massgen_core.memory._ledger import forget, records_of
-from massgen_core.memory._scope import Scope
+from massgen_core.errors import InvalidArgument
+from massgen_core.memory._ledger import bury, forget, records_of
+from massgen_core.memory._record import MemoryRecord
+from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Sequence
-
     from massgen_core.memory._ledger import Call
-    from massgen_core.memory._record import MemoryRecord
 
-Journals: TypeAlias = "Callable[[sqlite3.Connection, Sequence[MemoryRecord]], Sequence[str]]"
+Journals: TypeAlias = Callable[[sqlite3.Connection, Sequence[MemoryRecord]], Sequence[str]]
 """Takes what these records say out of the journals of the file; the sessions that changed."""
 
 
@@ -73,26 +73,52 @@ def erasure(
     )
 
 
-def forgotten(conn: sqlite3.Connection, op: str = "forget") -> list[str]:
-    """The ids of everything that was forgotten; or, by the `op` of another erasure, purged."""
-    rows = conn.execute(
-        "SELECT r.id FROM memory_record AS r JOIN memory_log AS l ON l.seq = r.log "
-        "WHERE r.state = 'tombstone' AND l.op = ?",
-        (op,),
-    )
-    return [record_id for (record_id,) in rows]
+def erase_again(
+    old: sqlite3.Connection, new: sqlite3.Connection, call: Call, journals: Journals | None
+) -> bool:
+    """Erase in `new`, an older state of the file, what was forgotten or purged in `old`.
+
+    What `new` does not know yet gets a tombstone there, so that a later state of the file brings it
+    back no more.
+
+    Args:
+        old: May be damaged.
+        new: Inside a transaction.
+        call: Who restores.
+        journals: As in `erasure`.
+
+    Returns:
+        Whether all tombstones of `old` could be read.
+    """
+    stones, whole = _stones(old)
+    for op in ("forget", "purge"):
+        ours = {one.id: one for one, why in stones if (why == "purge") == (op == "purge")}
+        known = records_of(new, list(ours))
+        back = [one for one in known.values() if one.state != "tombstone"]
+        if op == "purge":
+            forget(new, back, call, op)
+        else:
+            erasure(new, back, call, journals)
+        bury(new, [one for one in ours.values() if one.id not in known], call, op)
+    return whole
 
 
-def purge_again(conn: sqlite3.Connection, ids: Sequence[str], call: Call) -> int:
-    """Take the content of these out once more, where a snapshot brought it back; how many."""
-    found = records_of(conn, present(conn, ids))
-    return len(forget(conn, list(found.values()), call, "purge"))
-
-
-def present(conn: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
-    """Those of the ids under which something is remembered."""
-    query = "SELECT id FROM memory_record WHERE id = ? AND state <> 'tombstone'"
-    return [one for one in ids if conn.execute(query, (one,)).fetchone() is not None]
+def _stones(conn: sqlite3.Connection) -> tuple[list[tuple[MemoryRecord, str]], bool]:
+    """The tombstones, each with what was done to it, as far as they can be read; whether all."""
+    names = ", ".join(f"s.{name}" for name in FIELDS)
+    out: list[tuple[MemoryRecord, str]] = []
+    try:
+        for record_id, kind, op, *scope in conn.execute(
+            f"SELECT r.id, r.kind, l.op, {names} FROM memory_record AS r "  # noqa: S608 - our own words
+            "LEFT JOIN memory_log AS l ON l.seq = r.log "
+            "LEFT JOIN memory_scope AS s ON s.id = r.scope WHERE r.state = 'tombstone'"
+        ):
+            whose = Scope(*(value or "" for value in scope))
+            stone = MemoryRecord(id=record_id, text="", scope=whose, kind=kind, state="tombstone")
+            out.append((stone, op))
+    except (sqlite3.DatabaseError, UnicodeDecodeError, InvalidArgument):
+        return out, False
+    return out, True
 
 
 def _derived(conn: sqlite3.Connection, named: Sequence[MemoryRecord]) -> list[MemoryRecord]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 500
 """Log entries that an index is given at once."""
+_KEY: Final = "index:"
+"""Where it is noted which index was fed."""
 _APPLY_SECONDS: Final = 300.0
 _ASK_SECONDS: Final = 10.0
 
@@ -88,6 +90,10 @@ class Feed:
         """Empties the index and applies the whole log; whether that worked."""
         async with self._lock:
             return await self._rebuilt("asked for") and await self._apply_missing()
+
+    def mistrust(self) -> None:
+        """Lets the index be checked again before it is asked: the ledger is another one."""
+        self._ready = False
 
     async def watermark(self) -> int | None:
         """The place in the log it has reached; None if it does not answer."""
@@ -177,7 +183,12 @@ class Feed:
 
     @property
     def _key(self) -> str:
-        return f"index:{self.name}"
+        return f"{_KEY}{self.name}"
+
+
+def forget_indexes(conn: sqlite3.Connection) -> None:
+    """Let every index be rebuilt: none of them was fed by this ledger."""
+    conn.execute("DELETE FROM memory_meta WHERE substr(key, 1, ?) = ?", (len(_KEY), _KEY))
 
 
 def _change(

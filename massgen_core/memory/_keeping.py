@@ -14,9 +14,9 @@ from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
 from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
 from massgen_core.memory._embedding import Vectorizer
-from massgen_core.memory._erasure import Receipt, erasure, forgotten, present, purge_again
+from massgen_core.memory._erasure import Receipt, erase_again, erasure
 from massgen_core.memory._extraction import Extractor
-from massgen_core.memory._feed import Feed
+from massgen_core.memory._feed import Feed, forget_indexes
 from massgen_core.memory._find import find
 from massgen_core.memory._guard import guarded
 from massgen_core.memory._ledger import Call, rewind
@@ -197,8 +197,8 @@ class Keeping:
     async def restore(self, snapshot: Path) -> Path:
         """Puts a snapshot in the place of the database file, in one step, after checking it.
 
-        Sessions go back with it; what was forgotten since is forgotten again. Nobody else may have
-        the file open.
+        Sessions go back with it; what was forgotten since stays forgotten. Nobody else may have the
+        file open.
 
         Returns:
             Where the file that was there is now.
@@ -210,17 +210,18 @@ class Keeping:
         """
         await asyncio.to_thread(check_snapshot, snapshot)
         await self._vectorizer.aclose()
-        gone = await self._database.read(forgotten)
-        purged = await self._database.read(partial(forgotten, op="purge"))
-        kept = await self._database.replace_with(snapshot, self._clock)
+        call = self._call(None)
+
+        def prepare(old: sqlite3.Connection, new: sqlite3.Connection) -> bool:
+            forget_indexes(new)
+            return erase_again(old, new, call, self._journals)
+
+        kept, whole = await self._database.replace_with(snapshot, prepare, self._clock)
+        if not whole:
+            self._told("memory", "the damaged file did not say all that was forgotten since")
         self._loaded.clear()
-        there = await self._database.read(partial(present, ids=gone))
-        if there:
-            await self.forget(there)
-        if purged:
-            again = partial(purge_again, ids=purged, call=self._call(None))
-            await self._database.write(again)
-            await self._database.checkpoint()
+        for feed in self._feeds:
+            feed.mistrust()
         self._vectorizer.fill_later()
         return kept
 

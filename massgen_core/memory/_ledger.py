@@ -148,6 +148,14 @@ def forget(
     return _write(conn, [Change(op, stone) for stone in stones], call)
 
 
+def bury(
+    conn: sqlite3.Connection, stones: Sequence[MemoryRecord], call: Call, op: str
+) -> list[MemoryRecord]:
+    """Write tombstones of records that were forgotten elsewhere and are not known here."""
+    fresh = [replace(one, seq=0, rev=1, recorded_at=call.now) for one in stones]
+    return _write(conn, [Change(op, one) for one in fresh], call)
+
+
 def history(conn: sqlite3.Connection, record: MemoryRecord) -> list[Revision]:
     """What happened to a record, oldest first.
 

@@ -6,13 +6,16 @@ import os
 import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from massgen_core.errors import StorageBusy, StorageCorrupt
 from massgen_core.storage._files import sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 def copy_database(path: Path, target: Path) -> None:
@@ -44,11 +47,30 @@ def copy_database(path: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def swap_in(replacement: Path, path: Path, kept: Path, *, busy_timeout: float) -> None:
+def swap_in(
+    replacement: Path,
+    path: Path,
+    kept: Path,
+    prepare: Callable[[sqlite3.Connection, sqlite3.Connection], T],
+    *,
+    connect: Callable[[Path], sqlite3.Connection],
+    busy_timeout: float,
+) -> T:
     """Put a copy of `replacement` in the place of `path`; the file that was there becomes `kept`.
 
     A kill leaves the old file or the new one, each whole. Nobody else may have the file open: its
     write-ahead log must be gone, or SQLite would apply it to the new file.
+
+    Args:
+        replacement: The other file; it stays as it is.
+        path: What its copy takes the place of.
+        kept: A name beside it that nobody has.
+        prepare: Is given the old file, which nobody changes any more, and changes the copy.
+        connect: Opens the copy for writing, as any database of ours.
+        busy_timeout: Seconds to wait for others to close the file.
+
+    Returns:
+        What `prepare` returns.
 
     Raises:
         StorageBusy: Another connection has it open.
@@ -56,17 +78,42 @@ def swap_in(replacement: Path, path: Path, kept: Path, *, busy_timeout: float) -
     """
     incoming = path.with_name(f"{path.name}.incoming")
     copy_database(replacement, incoming)
-    with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as conn:
-        try:
-            (mode,) = conn.execute("PRAGMA journal_mode = DELETE").fetchone()
-            conn.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as exc:
-            raise _in_use(path, incoming) from exc
-        if mode != "delete":
-            raise _in_use(path, incoming)
-        os.link(path, kept)
-        incoming.replace(path)
-        sync_folder(path.parent)
+    try:
+        with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as old:
+            _lock(old, path)
+            with closing(connect(incoming)) as new:
+                prepared = _prepared(old, new, prepare)
+            sync_file(incoming)
+            os.link(path, kept)
+            incoming.replace(path)
+            sync_folder(path.parent)
+    finally:
+        incoming.unlink(missing_ok=True)
+    return prepared
+
+
+def _lock(conn: sqlite3.Connection, path: Path) -> None:
+    """Make the file complete by itself, and keep everybody else out of it."""
+    try:
+        conn.execute("PRAGMA journal_mode = DELETE").fetchone()
+        conn.execute("BEGIN EXCLUSIVE")
+        (mode,) = conn.execute("PRAGMA journal_mode").fetchone()  # another may have been faster
+    except sqlite3.OperationalError as exc:
+        raise _in_use(path) from exc
+    if mode != "delete":
+        raise _in_use(path)
+
+
+def _prepared(
+    old: sqlite3.Connection,
+    new: sqlite3.Connection,
+    prepare: Callable[[sqlite3.Connection, sqlite3.Connection], T],
+) -> T:
+    new.execute("BEGIN IMMEDIATE")
+    done = prepare(old, new)
+    new.execute("COMMIT")
+    new.execute("PRAGMA journal_mode = DELETE")  # complete by itself as well
+    return done
 
 
 def free_name(path: Path, suffix: str, now: float) -> Path:
@@ -89,8 +136,7 @@ def sync_file(path: Path) -> None:
         os.close(fd)
 
 
-def _in_use(path: Path, incoming: Path) -> StorageBusy:
-    incoming.unlink(missing_ok=True)
+def _in_use(path: Path) -> StorageBusy:
     return StorageBusy(
         f"{str(path)!r} is open elsewhere and cannot be replaced",
         path=str(path),

@@ -8,7 +8,7 @@ import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import StorageError, StorageReadOnly
@@ -65,7 +65,10 @@ class Database:
         (0,)
     """
 
-    __slots__ = ("__weakref__", "_newer", "_readers", "_reopen", "_writer", "path", "schema")
+    __slots__ = (
+        *("__weakref__", "_connect", "_newer", "_readers", "_reopen", "_writer"),
+        *("path", "schema"),
+    )
 
     def __init__(
         self,
@@ -75,12 +78,14 @@ class Database:
         *,
         schema: int,
         supported: int,
+        connect: Callable[[Path], sqlite3.Connection],
         reopen: Callable[[], Database],
     ) -> None:
         self.path = path
         self.schema = schema
         self._writer = writer
         self._readers: Readers | None = readers
+        self._connect = connect
         self._reopen = reopen
         self._newer = (schema, supported) if schema > supported else None
 
@@ -134,7 +139,13 @@ class Database:
         read_only: bool,
         busy_timeout: float,
     ) -> Database:
-        versions = {"supported": len(migrations), "schema": len(migrations)}
+        connect = partial(
+            connect_writer,
+            migrations=migrations,
+            synchronous=synchronous,
+            clock=clock,
+            busy_timeout=busy_timeout,
+        )
         reopen = partial(
             cls._build,
             path,
@@ -144,16 +155,15 @@ class Database:
             read_only=read_only,
             busy_timeout=busy_timeout,
         )
+        made: dict[str, Any] = {"connect": connect, "reopen": reopen, "supported": len(migrations)}
         if read_only:
             found = check_read_only(path, migrations, busy_timeout=busy_timeout)
             reader = partial(connect_read_only, path, busy_timeout=busy_timeout)
-            versions["schema"] = found
-            return cls(path, None, Readers(reader, path.name), **versions, reopen=reopen)
-        conn = connect_writer(
-            path, migrations, synchronous=synchronous, clock=clock, busy_timeout=busy_timeout
-        )
+            return cls(path, None, Readers(reader, path.name), schema=found, **made)
+        conn = connect(path)
         reader = partial(connect_reader, path, busy_timeout=busy_timeout)
-        return cls(path, Writer(conn, path), Readers(reader, path.name), **versions, reopen=reopen)
+        readers = Readers(reader, path.name)
+        return cls(path, Writer(conn, path), readers, schema=len(migrations), **made)
 
     @property
     def read_only(self) -> bool:
@@ -232,29 +242,40 @@ class Database:
         await self.read(lambda _: None)  # says if it is closed
         await asyncio.to_thread(_translated, self.path, partial(copy_database, self.path, target))
 
-    async def replace_with(self, replacement: Path, clock: Clock = SYSTEM_CLOCK) -> Path:
+    async def replace_with(
+        self,
+        replacement: Path,
+        prepare: Callable[[sqlite3.Connection, sqlite3.Connection], T],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> tuple[Path, T]:
         """Puts a copy of another database file in the place of this one, in one step.
 
         Nobody else may have the file open.
 
+        Args:
+            replacement: The other file; it stays as it is.
+            prepare: Is given this file and the copy, and changes the copy before it is in place.
+            clock: Dates the file that was there.
+
         Returns:
-            Where the file that was there is now.
+            Where the file that was there is now, and what `prepare` returned.
 
         Raises:
             StorageBusy: Somebody has; nothing was changed.
             StorageCorrupt: The replacement is damaged; nothing was changed.
         """
         kept = free_name(self.path, "before-restore", clock.now())
-        swap = partial(swap_in, replacement, self.path, kept, busy_timeout=_SWAP_WAIT)
+        work = partial(swap_in, replacement, self.path, kept, prepare)
+        swap = partial(work, connect=self._connect, busy_timeout=_SWAP_WAIT)
         await self.settle()
         await self.aclose()
         try:
-            await asyncio.to_thread(_translated, self.path, swap)
+            done = await asyncio.to_thread(_translated, self.path, swap)
         finally:
             again = await _built(self._reopen)
             self._readers, again._readers = again._readers, None  # noqa: SLF001 - its own kind
             self._writer, again._writer = again._writer, None  # noqa: SLF001
-        return kept
+        return kept, done
 
     async def aclose(self) -> None:
         """Finish what was asked for and close; more calls do nothing."""

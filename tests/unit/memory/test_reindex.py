@@ -91,6 +91,22 @@ def test_reindex_makes_what_is_missing_and_drops_what_is_of_another_embedder(run
     assert {3} == {len(vector) for vector in index.rows.values()}
 
 
+def test_an_index_of_what_was_before_a_restore_is_made_again(run):
+    index = Index()
+
+    async def work(memory):
+        made = await memory.snapshot()
+        await memory.remember("tea one", scope=ADA, id="1")
+        await memory.settle()
+        await memory.restore(made.path)
+        await memory.remember("tea two", scope=ADA, id="2")  # the log is as long as before
+        await memory.settle()
+        assert (await memory.verify()).ok
+
+    run(work, plugins=Plugins(stores={"x": index}))
+    assert ["2"] == list(index.rows)
+
+
 def test_vectors_of_another_embedder_stay_until_all_are_made(run):
     async def work(memory):
         done = await memory.reindex()

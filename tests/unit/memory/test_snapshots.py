@@ -2,11 +2,12 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from massgen_core.errors import InvalidArgument, StorageBusy, StorageCorrupt
-from massgen_core.memory import Memory, NewMemory, Scope
+from massgen_core.memory import Memory, NewMemory, Retention, Scope
 from massgen_core.messages import user
 from massgen_core.sessions import NewEntry, SessionStore
 
@@ -167,6 +168,63 @@ def test_what_was_forgotten_does_not_come_back(run):
         return await texts(memory), (await memory.get("1")).state
 
     assert (["tea"], "tombstone") == run(work)
+
+
+def test_a_later_snapshot_does_not_bring_back_what_an_earlier_one_never_knew(run):
+    async def work(memory):
+        early = await memory.snapshot()
+        await memory.remember("tea secret", scope=ADA, id="1")
+        await memory.remember("tea purged", scope=ADA, id="2", expires_at=1)
+        late = await memory.snapshot()
+        await memory.forget("1")
+        await memory.gc(policy=Retention(grace=0))
+        await memory.gc(policy=Retention(grace=0))
+        await memory.restore(early.path)
+        assert (await memory.verify()).ok
+        await memory.restore(late.path)
+        assert (await memory.verify()).ok
+        states = [(await memory.get(one)).state for one in ("1", "2")]
+        ops = [(await memory.history(one))[-1].op for one in ("1", "2")]
+        return await texts(memory), states, ops
+
+    assert ([], ["tombstone"] * 2, ["forget", "purge"]) == run(work)
+
+
+def test_what_was_forgotten_is_gone_before_the_snapshot_is_in_place(run, monkeypatch):
+    """So that no kill in a restore brings it back."""
+    seen = []
+
+    async def work(memory):
+        await memory.remember("tea secret", scope=ADA, id="1")
+        made = await memory.snapshot()
+        await memory.forget("1")
+        replace = Path.replace
+
+        def looking(self, target):
+            seen.append((self.name, b"tea secret" in self.read_bytes()))
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", looking)
+        await memory.restore(made.path)
+
+    run(work)
+    assert [("massgen.db.incoming", False)] == seen
+
+
+def test_a_restore_works_on_a_file_whose_tombstones_cannot_be_read(run, tmp_path):
+    told = []
+
+    async def work(memory):
+        await memory.remember("tea", scope=ADA)
+        made = await memory.snapshot()
+        await memory.forget(await memory.remember("tea two", scope=ADA))
+        with closing(sqlite3.connect(tmp_path / "massgen.db")) as conn, conn:
+            conn.execute("DROP TABLE memory_record")
+        await memory.restore(made.path)
+        return await texts(memory)
+
+    assert ["tea"] == run(work, told=lambda name, why: told.append(name))
+    assert ["memory"] == told
 
 
 def test_memory_goes_back_to_a_point_and_forth_again(run, clock):
