@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from massgen_core.testing._check import CheckResult, check_plugin
     from massgen_core.testing._embedder_suite import EmbedderSuite
     from massgen_core.testing._installed import installed_embedder, installed_strategy
+    from massgen_core.testing._mock_provider import FAULTS, Fault, MockProvider, mock_provider
     from massgen_core.testing._packaging import PackagingSuite
     from massgen_core.testing._scripted import Answer, ScriptedBackend
     from massgen_core.testing._strategy_suite import StrategySuite
     from massgen_core.testing._suite import Suite, check_capabilities, requires
 
 __all__ = [
+    "FAULTS",
     "Answer",
     "BackendSuite",
     "CheckResult",
     "EmbedderSuite",
+    "Fault",
+    "MockProvider",
     "PackagingSuite",
     "ScriptedBackend",
     "StrategySuite",
@@ -40,14 +44,18 @@ __all__ = [
     "check_plugin",
     "installed_embedder",
     "installed_strategy",
+    "mock_provider",
     "requires",
 ]
 
 _HOME_OF: Final = {
+    "FAULTS": "_mock_provider",
     "Answer": "_scripted",
     "BackendSuite": "_backend_suite",
     "CheckResult": "_check",
     "EmbedderSuite": "_embedder_suite",
+    "Fault": "_mock_provider",
+    "MockProvider": "_mock_provider",
     "PackagingSuite": "_packaging",
     "ScriptedBackend": "_scripted",
     "StrategySuite": "_strategy_suite",
@@ -56,6 +64,7 @@ _HOME_OF: Final = {
     "check_plugin": "_check",
     "installed_embedder": "_installed",
     "installed_strategy": "_installed",
+    "mock_provider": "_mock_provider",
     "requires": "_suite",
 }
 
