@@ -82,6 +82,7 @@ def test_an_embedder_can_be_checked_by_its_name(environment, tmp_path):
     ]
 
 
+@pytest.mark.timeout(300)  # the whole suite of strategies, twice
 @pytest.mark.skipif(not TUTORIAL.is_file(), reason="needs the source tree")
 def test_the_strategy_of_the_tutorial_passes_the_suite_and_is_short(environment, tmp_path):
     project = write_plugin("strategy", "keep_questions", tmp_path)[0].parent

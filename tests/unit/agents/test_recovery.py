@@ -274,13 +274,24 @@ def test_what_cannot_be_made_smaller_names_the_refusal_as_the_cause(talk):
     assert 1 == len(backend.sent)
 
 
-def test_a_system_message_that_cannot_shrink_names_the_refusal_too(talk):
+def test_a_system_message_that_may_not_shrink_names_the_refusal_too(talk):
     journal(talk, system("rule " * 300))
     backend = Recorded(repeat(ContextOverflow("no")))
+    engine = ContextEngine([], estimating_counter(), clip_system=False)
     with pytest.raises(ContextOverflowError) as raised:
-        talk.run(talk.agent(backend), "Hi")
+        talk.run(talk.agent(backend, engine=engine), "Hi")
     assert "no" == str(raised.value.__cause__)
     assert 1 == len(backend.sent)
+
+
+def test_a_system_message_that_shrinks_is_not_sent_twice_alike(talk):
+    journal(talk, system("rule " * 300))
+    backend = Recorded(repeat(ContextOverflow("no")))
+    with pytest.raises(ContextOverflow, match="no"):
+        talk.run(talk.agent(backend), "Hi")
+    sizes = [len(request.messages[0].text) for request in backend.sent]
+    assert sorted(set(sizes), reverse=True) == sizes
+    assert 1 < len(sizes)
 
 
 # The window fills while the answer is written

@@ -40,7 +40,8 @@ def test_the_envelope_holds_array_and_report(mgc, story, messages):
     )
     assert fit(messages, budget=800).messages == envelope["data"]["messages"]
     [operation] = envelope["data"]["report"]["operations"]
-    assert list(range(2, 2 + len(operation["messages"]))) == operation["messages"]
+    assert 2 == operation["messages"][0]
+    assert sorted(operation["messages"]) == operation["messages"]
 
 
 def test_a_dry_run_prints_the_report_of_the_real_run_only(mgc, story):
@@ -190,7 +191,8 @@ def test_a_strategy_that_was_switched_off_is_denied(mgc, story):
 def test_what_cannot_be_cut_ends_with_a_table(mgc):
     rules = json.dumps([{"role": "system", "content": "rule " * 500}])
 
-    done = mgc("context", "fit", "-", "--budget", "20", "--json", stdin=rules)
+    strict = ("-c", "context.clip_system=false")
+    done = mgc("context", "fit", "-", "--budget", "20", "--json", *strict, stdin=rules)
 
     assert 4 == done.code
     error = done.envelope["error"]

@@ -107,7 +107,7 @@ def test_every_value_is_explained_by_its_source(mgc, folder):
     [found] = mgc("config", "explain", "context.safety", "--json").envelope["data"]
 
     assert {"path": "context.safety", "value": "0.1", "source": "massgen.yaml:2"} == found
-    assert 7 == len(mgc("config", "explain", "context", "--json").envelope["data"])
+    assert 8 == len(mgc("config", "explain", "context", "--json").envelope["data"])
     assert 2 == mgc("config", "explain", "contxt").code
 
 
