@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from massgen_core.clock import uuid7
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, write
@@ -90,13 +91,16 @@ def import_lines(conn: sqlite3.Connection, lines: Iterable[str]) -> Imported:
 
 def write_lines(target: Path, lines: Iterable[str]) -> int:
     """Write a file, whole or not at all; how many lines."""
-    temporary = target.with_name(f"{target.name}.tmp")
+    temporary = target.with_name(f"{target.name}.{uuid7()}.tmp")  # others may write it as well
     count = 0
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for count, line in enumerate(lines, 1):  # noqa: B007 - the count is what is returned
-            file.write(f"{line}\n")
-    sync_file(temporary)
-    temporary.replace(target)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            for count, line in enumerate(lines, 1):  # noqa: B007 - the count is what is returned
+                file.write(f"{line}\n")
+        sync_file(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_folder(target.absolute().parent)
     return count
 

@@ -28,6 +28,7 @@ from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.memory._snapshots import (
     Snapshot,
+    alone_in,
     check_snapshot,
     describe,
     folder_of,
@@ -182,12 +183,13 @@ class Keeping:
             raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
         await self._usage.flush()
         place = folder or folder_of(self._database.path)
-        now = self._clock.now()
-        file = await asyncio.to_thread(new_name, self._database.path, place, now)
-        await self._database.snapshot(file)
-        made = await asyncio.to_thread(describe, file, now)
-        if keep is not None:
-            await asyncio.to_thread(prune, place, keep)
+        async with alone_in(place):
+            now = self._clock.now()
+            file = await asyncio.to_thread(new_name, self._database.path, place, now)
+            await self._database.snapshot(file)
+            made = await asyncio.to_thread(describe, file, now)
+            if keep is not None:
+                await asyncio.to_thread(prune, place, keep, made)
         return made
 
     async def snapshots(self, folder: Path | None = None) -> list[Snapshot]:

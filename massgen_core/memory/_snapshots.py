@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from massgen_core.errors import InvalidArgument, StorageCorrupt
 from massgen_core.memory._log import head
 from massgen_core.memory._verify import verify
-from massgen_core.storage import free_name, sync_file, sync_folder
+from massgen_core.storage import FileLock, free_name, make_folder, sync_file, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 _FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
+_LOCK: Final = ".lock"
+_PAUSE: Final = 0.02
+"""Seconds between two looks at the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,21 @@ def folder_of(path: Path) -> Path:
 
 
 def new_name(path: Path, folder: Path, now: float) -> Path:
-    """The file of a new snapshot; the folder is created."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The file of a new snapshot."""
     return free_name(folder / path.name, "snapshot", now)
+
+
+@asynccontextmanager
+async def alone_in(folder: Path) -> AsyncIterator[None]:
+    """Wait until nobody else makes or deletes snapshots in the folder, which is created."""
+    await asyncio.to_thread(make_folder, folder)
+    lock = FileLock(folder / _LOCK)
+    while not lock.acquire():  # noqa: ASYNC110 - another process has it
+        await asyncio.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def describe(file: Path, now: float) -> Snapshot:
@@ -90,14 +106,17 @@ def snapshots_in(folder: Path) -> list[Snapshot]:
     return sorted((one for one in found if one), key=lambda one: (one.created_at, one.path.name))
 
 
-def prune(folder: Path, keep: int) -> list[Snapshot]:
-    """Deletes the oldest snapshots beyond `keep`, and copies a kill left without a manifest."""
+def prune(folder: Path, keep: int, made: Snapshot) -> list[Snapshot]:
+    """Deletes the oldest snapshots beyond `keep`, and copies a kill left without a manifest.
+
+    The one that was just `made` stays, whatever the clock said.
+    """
     all_ = snapshots_in(folder)
     known = {one.path for one in all_}
     for stray in folder.glob("*.snapshot-*"):
         if stray.suffix != ".json" and stray not in known:
             stray.unlink()
-    old = all_[: max(0, len(all_) - keep)]
+    old = [one for one in all_ if one.path != made.path][: max(0, len(all_) - keep)]
     for one in old:
         _manifest_of(one.path).unlink()  # first: without it the copy is no snapshot
         one.path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from massgen_core.storage._blobs import (
 )
 from massgen_core.storage._copy import free_name, sync_file
 from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous, stored_schema
-from massgen_core.storage._files import FILE_NAME, database_path, sync_folder
+from massgen_core.storage._files import FILE_NAME, database_path, make_folder, sync_folder
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
 from massgen_core.storage._opening import Opening
@@ -42,6 +42,7 @@ __all__ = [
     "free_name",
     "get_blobs",
     "get_refs",
+    "make_folder",
     "put_blobs",
     "stored_schema",
     "sync_file",

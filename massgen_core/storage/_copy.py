@@ -28,23 +28,29 @@ def copy_database(path: Path, target: Path) -> None:
     """
     temporary = target.with_name(f"{target.name}.tmp")
     temporary.unlink(missing_ok=True)
+    try:
+        _copy(path, temporary)
+        sync_file(temporary)
+        temporary.rename(target)
+    finally:
+        temporary.unlink(missing_ok=True)  # a disk that is full needs the room
+    sync_folder(target.parent)
+
+
+def _copy(path: Path, target: Path) -> None:
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as source,
-        closing(sqlite3.connect(temporary, isolation_level=None)) as copy,
+        closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
         copy.execute("PRAGMA journal_mode = OFF")  # a killed copy is begun anew, never repaired
         source.backup(copy)
         (state,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if state != "ok":
-        temporary.unlink()
         raise StorageCorrupt(
             f"{str(path)!r} is damaged and was not copied: {state}",
             path=str(path),
             hint="`mgc session export --salvage` writes what is intact.",
         )
-    sync_file(temporary)
-    temporary.rename(target)
-    sync_folder(target.parent)
 
 
 def swap_in(
@@ -77,10 +83,10 @@ def swap_in(
         StorageCorrupt: The replacement is damaged.
     """
     incoming = path.with_name(f"{path.name}.incoming")
-    copy_database(replacement, incoming)
     try:
         with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as old:
             _lock(old, path)
+            copy_database(replacement, incoming)
             with closing(connect(incoming)) as new:
                 prepared = _prepared(old, new, prepare)
             sync_file(incoming)

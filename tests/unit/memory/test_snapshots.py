@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from massgen_core.errors import InvalidArgument, StorageBusy, StorageCorrupt
-from massgen_core.memory import Memory, NewMemory, Retention, Scope
+from massgen_core.memory import Memory, NewMemory, Retention, Scope, check_snapshot
 from massgen_core.messages import user
 from massgen_core.sessions import NewEntry, SessionStore
 
@@ -74,6 +74,31 @@ def test_a_snapshot_taken_while_writing_is_whole(tmp_path):
 
     for found, expected in asyncio.run(main()):
         assert found == expected
+
+
+def test_snapshots_made_at_the_same_time_are_all_whole(tmp_path, clock):
+    async def main():
+        async with (
+            Memory.open(tmp_path, clock=clock) as one,
+            Memory.open(tmp_path, clock=clock) as other,
+        ):
+            await one.remember("tea " * 1000, scope=ADA)
+            calls = [memory.snapshot(keep=4) for memory in (one, other) for _ in range(3)]
+            await asyncio.gather(*calls)
+            return [check_snapshot(each.path).records for each in await one.snapshots()]
+
+    assert [1, 1, 1, 1] == asyncio.run(main())
+
+
+def test_a_new_snapshot_is_kept_though_the_clock_went_back(run, clock):
+    async def work(memory):
+        old = await memory.snapshot()
+        clock.time -= 3600
+        made = await memory.snapshot(keep=1)
+        assert not old.path.exists()
+        return [made] == await memory.snapshots()
+
+    assert run(work)
 
 
 def test_only_the_newest_are_kept(run, clock):
