@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from massgen_core.errors import AccessDenied, InvalidArgument
-from massgen_core.memory._scope import FIELDS, Scope
+from massgen_core.memory._scope import FIELDS, Scope, is_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,9 +59,16 @@ def allowed(conn: sqlite3.Connection, principal: str | None, scope: Scope, right
     """Whether the principal has the right to the whole scope."""
     if principal is None or (principal and principal in (scope.user, scope.agent)):
         return True
-    return any(
+    return is_text(principal) and any(
         right in grant.rights and grant.scope.covers(scope) for grant in grants(conn, principal)
     )
+
+
+def may(
+    conn: sqlite3.Connection, principal: str | None, record: MemoryRecord, right: Right
+) -> bool:
+    """Whether the principal has the right to this record."""
+    return allowed(conn, principal, record.scope, right) and sees(principal, record)
 
 
 def sees(principal: str | None, record: MemoryRecord) -> bool:
@@ -76,7 +83,7 @@ def grant(conn: sqlite3.Connection, principal: str, scope: Scope, rights: Iterab
         InvalidArgument: There is no such right, or no principal.
     """
     wanted = {*rights, "read"}
-    if not principal or not isinstance(principal, str):
+    if not principal or not is_text(principal):
         raise InvalidArgument(f"principal is {principal!r}, expected a name")
     if unknown := wanted - set(get_args(Right)):
         raise InvalidArgument(f"there is no right {min(unknown)!r}", hint="Rights: read, write.")

@@ -19,7 +19,7 @@ from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, write
 from massgen_core.memory._record import digest_of, record_from
 from massgen_core.memory._scope import Scope
-from massgen_core.memory._table import covered, put
+from massgen_core.memory._table import in_scopes, put
 from massgen_core.storage import sync_file, sync_folder
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from massgen_core.memory._access import Right
+    from massgen_core.memory._ledger import May
     from massgen_core.memory._log import Entry
 
 _FORMAT: Final = "massgen-memory"
@@ -53,15 +54,23 @@ class Imported:
     entries: int = 0
 
 
-def export_lines(conn: sqlite3.Connection, scopes: Sequence[Scope], now: float) -> Iterator[str]:
+def export_lines(
+    conn: sqlite3.Connection, scopes: Sequence[Scope], now: float, may: May
+) -> Iterator[str]:
     """The archive of what one of the scopes covers, line by line, without line ends.
+
+    Args:
+        conn: The database.
+        scopes: What to export.
+        now: Seconds since the Unix epoch.
+        may: Whether a record may be read.
 
     Raises:
         InvalidArgument: An entry is damaged; `repair` comes first.
     """
     whole = hashlib.sha256()
     count = 0
-    for line in _plain_lines(conn, scopes, now):
+    for line in _plain_lines(conn, scopes, now, may):
         text = json.dumps(line, sort_keys=True, separators=(",", ":"))
         whole.update(f"{text}\n".encode())
         count += 1
@@ -106,16 +115,19 @@ def write_lines(target: Path, lines: Iterable[str]) -> int:
 
 
 def _plain_lines(
-    conn: sqlite3.Connection, scopes: Sequence[Scope], now: float
+    conn: sqlite3.Connection, scopes: Sequence[Scope], now: float, may: May
 ) -> Iterator[dict[str, Any]]:
     yield {"format": _FORMAT, "version": _VERSION, "created_at": now}
-    condition, given = covered(scopes)
-    within = f"scope IN (SELECT id FROM memory_scope WHERE {condition})"  # noqa: S608 - our own words
-    query = f"SELECT number, id FROM memory_record WHERE {within}"  # noqa: S608 - our own words
-    ids = dict(conn.execute(query, given))
+    ids: dict[int, str] = {}
+    for record, damage in in_scopes(conn, scopes):
+        if damage is not None:
+            ids[damage.number] = damage.record_id
+        elif record is not None and may(record):
+            ids[record.seq] = record.id
+    inside: May = lambda one: may(one) and any(scope.covers(one.scope) for scope in scopes)  # noqa: E731
     for entry in entries(conn):
         if entry.record in ids:
-            yield {"entry": _plain(entry, ids[entry.record])}
+            yield {"entry": _plain(entry, ids[entry.record], inside)}
     if Scope() in scopes:
         for one in grants(conn):
             scope = {name: value for name, value in _named(one.scope) if value}
@@ -124,7 +136,8 @@ def _plain_lines(
             }
 
 
-def _plain(entry: Entry, record_id: str) -> dict[str, Any]:
+def _plain(entry: Entry, record_id: str, may: May) -> dict[str, Any]:
+    """An entry; without its content if that was forgotten, or is not for who exports."""
     plain: dict[str, Any] = {
         "seq": entry.seq,
         "batch": entry.batch,
@@ -144,7 +157,8 @@ def _plain(entry: Entry, record_id: str) -> dict[str, Any]:
             hint="Run `mgc memory repair` first.",
         )
     body, text = content
-    return {**plain, "body": json.loads(body), "text": text}
+    record = record_from(body, text, seq=entry.record, rev=entry.rev, digest=entry.digest)
+    return {**plain, "body": json.loads(body), "text": text} if may(record) else plain
 
 
 def _named(scope: Scope) -> Iterator[tuple[str, str]]:

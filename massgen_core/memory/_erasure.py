@@ -14,7 +14,7 @@ from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes
 
 if TYPE_CHECKING:
-    from massgen_core.memory._ledger import Call
+    from massgen_core.memory._ledger import Call, May
 
 Journals: TypeAlias = Callable[[sqlite3.Connection, Sequence[MemoryRecord]], Sequence[str]]
 """Takes what these records say out of the journals of the file; the sessions that changed."""
@@ -25,7 +25,8 @@ class Receipt:
     """What was forgotten.
 
     Attributes:
-        ids: The memories, those derived from the ones that were named among them.
+        ids: The memories, those derived from the ones that were named among them; a principal is
+            not told of derived ones that it may not read.
         derived: Those of them that were derived.
         at: When, in seconds since the Unix epoch.
         actor: Who; empty for the program itself.
@@ -55,22 +56,30 @@ def erasure(
     journals: Journals | None,
     *,
     dry_run: bool = False,
+    may: May | None = None,
 ) -> Receipt:
-    """Erase the records and all that was derived from them, however far; or say what that is."""
+    """Erase the records and all that was derived from them, however far; or say what that is.
+
+    Args:
+        conn: Inside a transaction, unless it is a dry run.
+        named: What is erased.
+        call: Who wants it.
+        journals: Erases it from the journals of the file.
+        dry_run: Whether only to say what would be erased.
+        may: Whether the receipt may name a derived record; any if omitted.
+    """
     derived = _derived(conn, named)
     records = [*named, *derived]
+    told = tuple(one.id for one in derived if may is None or may(one))
+    ids = (*(one.id for one in named), *told)
     if dry_run:
-        would = tuple(record.id for record in records)
-        return Receipt(would, would[len(named) :], call.now, call.actor, 0)
+        return Receipt(ids, told, call.now, call.actor, 0)
     sessions = () if journals is None else tuple(journals(conn, records))
     if not records:
         return Receipt((), (), call.now, call.actor, 0)
     (entry,) = conn.execute("SELECT max(seq) + 1 FROM memory_log").fetchone()
     forget(conn, records, call)
-    ids = tuple(record.id for record in records)
-    return Receipt(
-        ids, tuple(one.id for one in derived), call.now, call.actor, entry, sessions=sessions
-    )
+    return Receipt(ids, told, call.now, call.actor, entry, sessions=sessions)
 
 
 def erase_again(

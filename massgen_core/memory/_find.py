@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from massgen_core.errors import RecordConflict
 from massgen_core.memory import _access
 from massgen_core.memory._ledger import not_found, records_of
-from massgen_core.memory._scope import scope_of
+from massgen_core.memory._scope import Scope, scope_of
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from massgen_core.memory._access import Right
     from massgen_core.memory._record import MemoryRecord
@@ -33,12 +34,25 @@ def find(
     if (
         record is None
         or not (scope is None or scope_of(scope).covers(record.scope))
-        or not _access.allowed(conn, principal, record.scope, right)
-        or not _access.sees(principal, record)
+        or not _access.may(conn, principal, record, right)
         or (right == "write" and record.state == "tombstone")
     ):
         raise not_found(record_id)
     return record
+
+
+def within(
+    conn: sqlite3.Connection, scope: ScopeLike | None, principal: str | None
+) -> Callable[[MemoryRecord], bool]:
+    """Tells whether who asks for a change in the scope may change a record.
+
+    Sessions and runs of the scope's owner count as inside: memories of one take the place of
+    memories of another.
+    """
+    whole = Scope() if scope is None else scope_of(scope).lasting
+    return lambda record: (
+        whole.covers(record.scope) and _access.may(conn, principal, record, "write")
+    )
 
 
 def expect(record: MemoryRecord, expected_rev: int | None) -> None:

@@ -19,12 +19,13 @@ from massgen_core.memory._extraction import Extractor
 from massgen_core.memory._feed import Feed, forget_indexes
 from massgen_core.memory._find import find
 from massgen_core.memory._guard import guarded
-from massgen_core.memory._ledger import Call, rewind
+from massgen_core.memory._ledger import Call
 from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
 from massgen_core.memory._meta import get_meta, put_meta
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._repair import Mended, repair
+from massgen_core.memory._reversal import rewind
 from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.memory._snapshots import (
     Snapshot,
@@ -128,7 +129,9 @@ class Keeping:
         def write(conn: sqlite3.Connection) -> tuple[Receipt, int]:
             records = [find(conn, one, scope, principal, right="write") for one in wanted]
             first = min((record.seq for record in records), default=0)
-            return erasure(conn, records, call, self._journals, dry_run=dry_run), first
+            may = partial(_access.may, conn, principal, right="read")
+            done = erasure(conn, records, call, self._journals, dry_run=dry_run, may=may)
+            return done, first
 
         if dry_run:
             return (await self._database.read(write))[0]
@@ -251,7 +254,8 @@ class Keeping:
     ) -> int:
         """Writes an archive that any memory can `import_`, whole or not at all; its lines.
 
-        History is in it, and what was forgotten is not. Vectors are made again where it goes.
+        History is in it, and what was forgotten is not, nor what a memory was while it was outside
+        the scope or the principal could not see it. Vectors are made again where it goes.
 
         Args:
             target: The file of JSON lines; replaced if it exists.
@@ -267,7 +271,8 @@ class Keeping:
 
         def lines(conn: sqlite3.Connection) -> int:
             _access.check(conn, principal, [whole], "read")
-            return write_lines(target, export_lines(conn, [whole], now))
+            may = partial(_access.may, conn, principal, right="read")
+            return write_lines(target, export_lines(conn, [whole], now, may))
 
         return await self._database.read(lines)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from massgen_core.clock import uuid7
-from massgen_core.errors import InvalidArgument, LedgerCorrupt, RecordConflict, RecordNotFound
+from massgen_core.errors import (
+    LedgerCorrupt,
+    RecordConflict,
+    RecordNotFound,
+)
 from massgen_core.memory._log import Change, append, entries, erase, head
 from massgen_core.memory._record import MemoryRecord, NewMemory, changed
 from massgen_core.memory._scope import Scope
@@ -17,6 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from massgen_core.memory._record import State
+
+
+May: TypeAlias = Callable[["MemoryRecord"], bool]
+"""Whether something may be done to a record."""
+
+
+def anything(_: MemoryRecord) -> bool:
+    """The right to all records."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,7 @@ class Revision:
         actor: Who.
         op: ``create``, ``update``, ``supersede``, ``invalidate``, ``expire``, ``undo``,
             ``forget``, ``purge``, …
-        record: The record after it; None if this content was forgotten since.
+        record: The record after it; None if this content was forgotten since, or is not to be seen.
     """
 
     seq: int
@@ -55,11 +69,17 @@ class Revision:
 
 
 def create(
-    conn: sqlite3.Connection, news: Sequence[NewMemory], call: Call
+    conn: sqlite3.Connection, news: Sequence[NewMemory], call: Call, may: May = anything
 ) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
     """Remember `news`; returns a record for each, and the records that were really written.
 
     What is there already under its id stays as it is.
+
+    Args:
+        conn: Inside a transaction.
+        news: In order.
+        call: Who remembers.
+        may: Whether a record may be superseded.
 
     Raises:
         RecordConflict: There is something else under an id.
@@ -82,8 +102,8 @@ def create(
             mine[record.id] = len(changes)
             places.append(len(changes))
             changes.append(Change("create", record))
-    superseded = _superseded(conn, [change.record for change in changes], call)
-    written = _write(conn, [*changes, *superseded], call)
+    superseded = _superseded(conn, [change.record for change in changes], call, may)
+    written = write(conn, [*changes, *superseded], call)
     fresh = iter(places)
     for place in range(len(news)):
         if place not in out:
@@ -99,7 +119,7 @@ def update(
     new = changed(record, changes)
     if replace(new, content_hash="", sha256="") == replace(record, content_hash="", sha256=""):
         return []
-    return _write(conn, [Change("update", replace(new, rev=record.rev + 1))], call)
+    return write(conn, [Change("update", replace(new, rev=record.rev + 1))], call)
 
 
 def set_state(
@@ -114,7 +134,7 @@ def set_state(
         for one in records
         if one.state != state
     ]
-    return _write(conn, changes, call)
+    return write(conn, changes, call)
 
 
 def forget(
@@ -145,7 +165,7 @@ def forget(
     erase(conn, [number for (number,) in numbers])
     for table in ("memory_vector", "memory_usage", "memory_outbox"):
         conn.executemany(f"DELETE FROM {table} WHERE record = ?", numbers)  # noqa: S608 - our own words
-    return _write(conn, [Change(op, stone) for stone in stones], call)
+    return write(conn, [Change(op, stone) for stone in stones], call)
 
 
 def bury(
@@ -153,11 +173,11 @@ def bury(
 ) -> list[MemoryRecord]:
     """Write tombstones of records that were forgotten elsewhere and are not known here."""
     fresh = [replace(one, seq=0, rev=1, recorded_at=call.now) for one in stones]
-    return _write(conn, [Change(op, one) for one in fresh], call)
+    return write(conn, [Change(op, one) for one in fresh], call)
 
 
-def history(conn: sqlite3.Connection, record: MemoryRecord) -> list[Revision]:
-    """What happened to a record, oldest first.
+def history(conn: sqlite3.Connection, record: MemoryRecord, may: May = anything) -> list[Revision]:
+    """What happened to a record, oldest first; without what it was where it may not be seen.
 
     Raises:
         LedgerCorrupt: An entry of it is damaged.
@@ -167,76 +187,13 @@ def history(conn: sqlite3.Connection, record: MemoryRecord) -> list[Revision]:
         found = None if entry.erased else entry.record_or_damage()
         if isinstance(found, str):
             raise damaged(record.id, found)
+        seen = found if found is not None and may(found) else None
         out.append(
             Revision(
-                entry.seq, entry.batch, entry.at, entry.actor.decode(), entry.op.decode(), found
+                entry.seq, entry.batch, entry.at, entry.actor.decode(), entry.op.decode(), seen
             )
         )
     return out
-
-
-def undo(conn: sqlite3.Connection, batch: int, call: Call) -> list[MemoryRecord]:
-    """Bring all records of a batch back to what they were before it.
-
-    What the batch created becomes invalidated. The log only grows.
-
-    Raises:
-        InvalidArgument: There is no such batch, or it cannot be undone.
-        RecordConflict: A record was changed since.
-    """
-    numbers = dict(
-        conn.execute(
-            "SELECT record, max(seq) FROM memory_log WHERE batch = ? GROUP BY record", (batch,)
-        )
-    )
-    if not numbers:
-        raise InvalidArgument(
-            f"there is no change {batch}", hint="`history` names the batch of each change."
-        )
-    changes = [_undone(conn, number, seq, batch, call) for number, seq in sorted(numbers.items())]
-    return _write(conn, changes, call)
-
-
-def rewind(conn: sqlite3.Connection, until: float, call: Call) -> list[MemoryRecord]:
-    """Bring every record back to what it was at a point of the log: an entry, or a time.
-
-    What did not exist then becomes invalidated. What was forgotten since stays forgotten.
-
-    Args:
-        conn: Inside a transaction.
-        until: The last entry that counts if it is a whole number; else seconds since the Unix
-            epoch.
-        call: Who rewinds.
-    """
-    column = "seq" if isinstance(until, int) else "at"
-    then: dict[int, int] = dict(
-        conn.execute(
-            f"SELECT record, max(seq) FROM memory_log WHERE {column} <= ? GROUP BY record",  # noqa: S608 - one of two words
-            (until,),
-        )
-    )
-    changes = []
-    for number, newest in conn.execute("SELECT number, log FROM memory_record").fetchall():
-        if then.get(number) != newest:
-            changes += _rewound(conn, number, then.get(number), call)
-    return _write(conn, changes, call)
-
-
-def _rewound(conn: sqlite3.Connection, number: int, seq: int | None, call: Call) -> list[Change]:
-    now = list(entries(conn, "l.record = ?", (number,)))[-1].record_or_damage()
-    if isinstance(now, str):
-        raise damaged(f"number {number}", now)
-    if now.state == "tombstone":
-        return []
-    if seq is None:
-        gone = replace(now, state="invalidated", rev=now.rev + 1, valid_to=call.now)
-        return [] if now.state == "invalidated" else [Change("rewind", gone)]
-    (entry,) = entries(conn, "l.seq = ?", (seq,))
-    was = entry.record_or_damage()
-    if isinstance(was, str):
-        raise damaged(now.id, was)
-    same = was.sha256 == now.sha256
-    return [] if same else [Change("rewind", replace(was, rev=now.rev + 1))]
 
 
 def damaged(record_id: str, what: str) -> LedgerCorrupt:
@@ -257,7 +214,8 @@ def not_found(record_id: str) -> RecordNotFound:
     )
 
 
-def _write(conn: sqlite3.Connection, changes: Sequence[Change], call: Call) -> list[MemoryRecord]:
+def write(conn: sqlite3.Connection, changes: Sequence[Change], call: Call) -> list[MemoryRecord]:
+    """Log the changes as one batch, and let the tables follow."""
     if not changes:
         return []
     first = head(conn)[0] + 1
@@ -298,7 +256,8 @@ def _created(new: NewMemory, now: float) -> MemoryRecord:
 def _same(found: MemoryRecord, new: NewMemory) -> MemoryRecord:
     """What is there, if it is what shall be remembered."""
     same = (found.text, found.scope, found.kind) == (new.text, new.scope, new.kind)
-    if same or found.state == "tombstone":
+    gone = found.state == "tombstone" and (found.scope == new.scope or found.kind == "lost")
+    if same or gone:
         return found
     raise RecordConflict(
         f"there is another memory under the id {found.id!r}",
@@ -309,7 +268,9 @@ def _same(found: MemoryRecord, new: NewMemory) -> MemoryRecord:
     )
 
 
-def _superseded(conn: sqlite3.Connection, news: Sequence[MemoryRecord], call: Call) -> list[Change]:
+def _superseded(
+    conn: sqlite3.Connection, news: Sequence[MemoryRecord], call: Call, may: May
+) -> list[Change]:
     """What becomes of the records that `news` take the place of."""
     by = {old: new for new in news for old in new.supersedes}
     if not by:
@@ -319,39 +280,15 @@ def _superseded(conn: sqlite3.Connection, news: Sequence[MemoryRecord], call: Ca
     for old, new in by.items():
         record = found.get(old)
         whose = Scope(new.scope.tenant, new.scope.team, new.scope.user)
-        if record is None or not whose.covers(record.scope):
+        if whose == Scope():
+            whose = new.scope.lasting
+        if record is None or not whose.covers(record.scope) or not may(record):
             raise not_found(old)
         if record.state == "active":
             until = _earlier(record.valid_to, new.valid_from or call.now)
             state = replace(record, state="superseded", rev=record.rev + 1, valid_to=until)
             out.append(Change("supersede", state))
     return out
-
-
-def _undone(conn: sqlite3.Connection, number: int, seq: int, batch: int, call: Call) -> Change:
-    found = list(entries(conn, "l.record = ?", (number,)))
-    newest = found[-1]
-    now = newest.record_or_damage()
-    if isinstance(now, str):
-        raise damaged(f"number {number}", now)
-    if now.state == "tombstone":
-        raise InvalidArgument(f"memory {now.id!r} was forgotten: that cannot be undone")
-    if newest.seq != seq:
-        raise RecordConflict(
-            f"memory {now.id!r} was changed since, by batch {newest.batch}",
-            record_id=now.id,
-            expected=found[[entry.seq for entry in found].index(seq)].rev,
-            found=newest.rev,
-            hint="Undo that batch first.",
-        )
-    before = [entry for entry in found if entry.batch < batch]
-    if not before:
-        gone = replace(now, state="invalidated", rev=now.rev + 1, valid_to=call.now)
-        return Change("undo", gone)
-    was = before[-1].record_or_damage()
-    if isinstance(was, str):
-        raise damaged(now.id, was)
-    return Change("undo", replace(was, rev=now.rev + 1))
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

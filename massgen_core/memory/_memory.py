@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory import _access, _ledger
-from massgen_core.memory._find import expect, find
+from massgen_core.memory._find import expect, find, within
 from massgen_core.memory._hits import Hit, Wanted
 from massgen_core.memory._inspecting import Inspecting
 from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._record import MemoryRecord, NewMemory
+from massgen_core.memory._reversal import undo
 from massgen_core.memory._scope import scope_of, scopes_of
 from massgen_core.storage import SCHEMA, Database, Opening, database_path
 
@@ -135,7 +136,8 @@ class Memory(Inspecting):
 
         def write(conn: sqlite3.Connection) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
             _access.check(conn, principal, {new.scope for new in wanted}, "write")
-            records, written = _ledger.create(conn, wanted, call)
+            may = within(conn, None, principal)
+            records, written = _ledger.create(conn, wanted, call, may)
             self._enqueue(conn, written, call)
             return records, written
 
@@ -267,12 +269,16 @@ class Memory(Inspecting):
     ) -> list[Revision]:
         """What happened to a memory, oldest first.
 
+        What it was while the principal could not see it is left out of its revisions.
+
         Raises:
             RecordNotFound: There is none in the scope.
         """
 
         def read(conn: sqlite3.Connection) -> list[Revision]:
-            return _ledger.history(conn, find(conn, record_id, scope, principal))
+            record = find(conn, record_id, scope, principal)
+            may = partial(_access.may, conn, principal, right="read")
+            return _ledger.history(conn, record, may)
 
         return await self._database.read(read)
 
@@ -287,6 +293,7 @@ class Memory(Inspecting):
         Raises:
             RecordNotFound: There is none in the scope.
             RecordConflict: One of the records was changed since.
+            AccessDenied: The call changed memories outside the scope, or of others, as well.
             InvalidArgument: It was forgotten.
         """
         call = self._call(principal)
@@ -294,7 +301,7 @@ class Memory(Inspecting):
         def write(conn: sqlite3.Connection) -> list[MemoryRecord]:
             record = find(conn, record_id, scope, principal, right="write")
             batch = _ledger.history(conn, record)[-1].batch
-            return _ledger.undo(conn, batch, call)
+            return undo(conn, batch, call, within(conn, scope, principal))
 
         records = await self._database.write(write)
         await self._vectorizer.embed(records)

@@ -31,10 +31,8 @@ class Scope:
         for name, value in zip(FIELDS, self.values(), strict=True):  # asdict() copies deeply
             if not isinstance(value, str):
                 raise InvalidArgument(f"scope {name} is {value!r}, expected text")
-            try:
-                value.encode()
-            except UnicodeEncodeError as exc:
-                raise InvalidArgument(f"scope {name} {value!r} is no valid Unicode") from exc
+            if not is_text(value):
+                raise InvalidArgument(f"scope {name} {value!r} is no valid Unicode")
 
     def covers(self, other: Scope) -> bool:
         """Whether every field set here is the same in `other`."""
@@ -59,6 +57,14 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Scope))
 
 ScopeLike: TypeAlias = Scope | Mapping[str, str]
 """A scope, or its fields by name."""
+
+
+def is_text(value: object) -> bool:
+    """Whether it is text that can be written as UTF-8: no lone surrogates."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def scope_of(value: ScopeLike) -> Scope:

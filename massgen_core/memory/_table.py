@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.memory._log import COLUMNS, Entry
-from massgen_core.memory._scope import FIELDS, Scope
+from massgen_core.memory._scope import FIELDS, Scope, is_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -127,7 +127,7 @@ def in_scopes(
 def by_ids(conn: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Found]:
     """The records of these ids, by id; those that do not exist are missing."""
     out: dict[str, Found] = {}
-    wanted = list(dict.fromkeys(ids))
+    wanted = list(dict.fromkeys(filter(is_text, ids)))
     for start in range(0, len(wanted), _BATCH):
         some = wanted[start : start + _BATCH]
         rows = conn.execute(f"{_SELECT} WHERE r.id IN ({','.join('?' * len(some))})", some)
