@@ -11,6 +11,7 @@ from massgen_core.events import TextDelta
 from massgen_core.memory import Memory, Plugins
 from massgen_core.messages import system, user
 from massgen_core.plugin import PluginContext, PluginHost
+from massgen_core.sessions import redact
 from massgen_core.storage import Opening, database_path
 from massgen_core.tokens import ModelCatalogue
 
@@ -107,6 +108,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         read_only=read_only,
         clock=clock,
         told=told,
+        journals=redact,
     )
 
 

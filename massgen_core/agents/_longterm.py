@@ -124,7 +124,7 @@ def _last_of(messages: Sequence[Message]) -> str:
 
 def _memories(messages: Sequence[Message], scope: Scope, agent: str) -> Iterator[NewMemory]:
     for message in messages:
-        if message.meta.get("synthetic") is True:
+        if message.meta.get("synthetic") is True or "erased" in message.meta:
             continue
         text = message.text or "\n".join(result.text for result in message.results)
         if not text.strip() or message.role == "system":

@@ -169,6 +169,7 @@ class App:
             PluginError: An index or the embedder is not installed, or broken.
         """
         from massgen_core.memory import Memory  # noqa: PLC0415 - loads sqlite3
+        from massgen_core.sessions import redact  # noqa: PLC0415
         from massgen_core.storage import database_path  # noqa: PLC0415
 
         if self._memory is None:
@@ -180,6 +181,7 @@ class App:
                 read_only=read_only,
                 clock=self._clock,
                 told=self._told,
+                journals=redact,
             )
             self._memory = await self._stack.enter_async_context(opening)
         return self._memory

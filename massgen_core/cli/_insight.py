@@ -35,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     command(app, "timeline")(timeline)
     command(app, "report")(report)
     command(app, "gc")(gc)
+    command(app, "compact")(compact)
     command(app, "reindex")(reindex)
 
 
@@ -202,6 +203,12 @@ def gc(
         for one in removals
     ]
     return Reply(done, table_of(("", "why", "id", "text"), rows) if rows else None)
+
+
+def compact(cli: Cli, path: DatabasePath = None) -> Reply:
+    """Writes the database file anew, packed, without what is left of deleted texts."""
+    freed = with_memory(cli, path, lambda memory: memory.compact(), write=True)
+    return Reply({"freed": freed}, f"{freed:,} bytes given back\n")
 
 
 def reindex(cli: Cli, path: DatabasePath = None) -> Reply:

@@ -268,6 +268,14 @@ def forget(
         write=not dry_run,
     )
     cli.note(f"{'would erase' if dry_run else 'erased'} {len(receipt.ids):,} memories")
+    if not receipt.scrubbed:
+        cli.note("stale copies may be left in the file, which is in use: mgc memory compact")
+    for session in receipt.sessions:
+        cli.note(f"{'would erase' if dry_run else 'erased'} it in session {session}")
+    for place in receipt.mentions:
+        cli.note(f"the same words stand in session entry {place}: a memory of its own")
+    for copy in receipt.copies:
+        cli.note(f"may still be in the copy {copy}")
     for snapshot in receipt.snapshots:
         cli.note(f"still in the snapshot {snapshot}")
     for name in receipt.behind:

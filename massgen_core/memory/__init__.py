@@ -7,7 +7,7 @@ and rebuilt.
 from massgen_core.memory._access import Grant
 from massgen_core.memory._archive import Imported
 from massgen_core.memory._consolidation import Consolidated
-from massgen_core.memory._erasure import Receipt
+from massgen_core.memory._erasure import Journals, Receipt
 from massgen_core.memory._explain import Explained, Explanation, LeftOut
 from massgen_core.memory._extraction import Asks, Extractor, Proposal
 from massgen_core.memory._facts import Facts, Summaries
@@ -50,6 +50,7 @@ __all__ = [
     "Health",
     "Hit",
     "Imported",
+    "Journals",
     "LeftOut",
     "Memory",
     "MemoryRecord",

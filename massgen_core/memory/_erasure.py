@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, replace
+from glob import escape
+from typing import TYPE_CHECKING, Protocol
 
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._ledger import bury, forget, records_of
@@ -14,10 +14,27 @@ from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from massgen_core.memory._ledger import Call, May
 
-Journals: TypeAlias = Callable[[sqlite3.Connection, Sequence[MemoryRecord]], Sequence[str]]
-"""Takes what these records say out of the journals of the file; the sessions that changed."""
+
+class Journals(Protocol):
+    """Takes messages out of the journals of the file, in the transaction that forgets them."""
+
+    def __call__(
+        self, conn: sqlite3.Connection, texts: Mapping[str, str], /, *, now: float, dry_run: bool
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """The sessions that changed, or would; and other entries of these that say the same.
+
+        Args:
+            conn: Inside a transaction.
+            texts: What the messages say, by id; empty where it is not known.
+            now: Seconds since the Unix epoch.
+            dry_run: Whether only to say what would change.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +49,15 @@ class Receipt:
         actor: Who; empty for the program itself.
         entry: The log entry that says so; the first of several.
         sessions: Ids of sessions whose journals were changed.
+        mentions: Other entries of these sessions that say the same word for word, as
+            ``SESSION#ENTRY``: they are memories of their own, and stay until they are forgotten.
         behind: Indexes that could not be told yet; they are told when they work again.
         snapshots: Snapshots that still hold it.
-        log_emptied: Whether the write-ahead log was emptied; not if somebody still reads an older
-            state.
+        copies: Other copies of the file beside it that may hold it: from before a migration, a
+            repair or a restore.
+        scrubbed: Whether the file was written anew and its log emptied, so that no stale copy is
+            left in their unused parts; not while somebody else holds the file. `Memory.compact`
+            makes up for it.
     """
 
     ids: tuple[str, ...]
@@ -44,9 +66,11 @@ class Receipt:
     actor: str
     entry: int
     sessions: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
-    log_emptied: bool = True
+    copies: tuple[str, ...] = ()
+    scrubbed: bool = True
 
 
 def erasure(
@@ -72,14 +96,23 @@ def erasure(
     records = [*named, *derived]
     told = tuple(one.id for one in derived if may is None or may(one))
     ids = (*(one.id for one in named), *told)
-    if dry_run:
-        return Receipt(ids, told, call.now, call.actor, 0)
-    sessions = () if journals is None else tuple(journals(conn, records))
-    if not records:
-        return Receipt((), (), call.now, call.actor, 0)
+    receipt = Receipt(ids, told, call.now, call.actor, 0)
+    if journals is not None:
+        texts = {record.id: record.text for record in records}
+        sessions, mentions = journals(conn, texts, now=call.now, dry_run=dry_run)
+        receipt = replace(receipt, sessions=tuple(sessions), mentions=tuple(mentions))
+    if dry_run or not records:
+        return receipt
     (entry,) = conn.execute("SELECT max(seq) + 1 FROM memory_log").fetchone()
     forget(conn, records, call)
-    return Receipt(ids, told, call.now, call.actor, entry, sessions=sessions)
+    return replace(receipt, entry=entry)
+
+
+def copies_of(path: Path) -> list[str]:
+    """Files beside the database that were copied from it or were in its place."""
+    patterns = ("v*.bak", "damaged-*", "before-restore-*", "incoming", "incoming.tmp")
+    found = {one for each in patterns for one in path.parent.glob(f"{escape(path.name)}.{each}")}
+    return sorted(map(str, found))
 
 
 def erase_again(
@@ -109,6 +142,9 @@ def erase_again(
         else:
             erasure(new, back, call, journals)
         bury(new, [one for one in ours.values() if one.id not in known], call, op)
+    gone = {one.id: "" for one, why in stones if why != "purge"}
+    if gone and journals is not None:  # a session may say what its memory did not yet know
+        journals(new, gone, now=call.now, dry_run=False)
     return whole
 
 

@@ -14,7 +14,7 @@ from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
 from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
 from massgen_core.memory._embedding import Vectorizer
-from massgen_core.memory._erasure import Receipt, erase_again, erasure
+from massgen_core.memory._erasure import Receipt, copies_of, erase_again, erasure
 from massgen_core.memory._extraction import Extractor
 from massgen_core.memory._feed import Feed, forget_indexes
 from massgen_core.memory._find import find
@@ -33,6 +33,7 @@ from massgen_core.memory._snapshots import (
     check_snapshot,
     describe,
     folder_of,
+    holds,
     new_name,
     prune,
     snapshots_in,
@@ -109,7 +110,8 @@ class Keeping:
         """Erases memories, and what was derived from them, from everything this memory writes to.
 
         Ledger, vectors and journals in this file, and the indexes: their bytes are overwritten, and
-        no deleted text is left in the write-ahead log. A tombstone says that there was something.
+        the file is written anew, so that no copy is left in it or its log. A tombstone says that
+        there was something. A session that said it has to be opened again, if it is open.
 
         Args:
             record_ids: One id, or several.
@@ -126,23 +128,25 @@ class Keeping:
         wanted = [record_ids] if isinstance(record_ids, str) else list(dict.fromkeys(record_ids))
         call = self._call(principal)
 
-        def write(conn: sqlite3.Connection) -> tuple[Receipt, int]:
+        def write(conn: sqlite3.Connection) -> tuple[Receipt, list[MemoryRecord]]:
             records = [find(conn, one, scope, principal, right="write") for one in wanted]
-            first = min((record.seq for record in records), default=0)
             may = partial(_access.may, conn, principal, right="read")
-            done = erasure(conn, records, call, self._journals, dry_run=dry_run, may=may)
-            return done, first
+            return erasure(conn, records, call, self._journals, dry_run=dry_run, may=may), records
 
         if dry_run:
             return (await self._database.read(write))[0]
-        receipt, first = await self._database.write(write)
-        emptied = await self._database.checkpoint()
+        receipt, records = await self._database.write(write)
+        scrubbed = await self._database.scrub()
         for feed in self._feeds:
             await feed.catch_up()
         behind = tuple(feed.name for feed in self._feeds if feed.broken)
-        copies = await self.snapshots()
-        still = tuple(str(one.path) for one in copies if one.entry >= first)
-        return replace(receipt, behind=behind, snapshots=still, log_emptied=emptied)
+        return replace(
+            receipt,
+            behind=behind,
+            snapshots=tuple(str(one.path) for one in await self.snapshots() if holds(one, records)),
+            copies=tuple(await asyncio.to_thread(copies_of, self._database.path)),
+            scrubbed=scrubbed,
+        )
 
     async def verify(self) -> MemoryReport:
         """What is wrong on disk, and which index lags; damage is reported, never raised."""
@@ -227,6 +231,7 @@ class Keeping:
         self._loaded.clear()
         for feed in self._feeds:
             feed.mistrust()
+        await self._database.scrub()
         self._vectorizer.fill_later()
         return kept
 

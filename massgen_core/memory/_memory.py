@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from massgen_core.clock import Clock
+    from massgen_core.memory._erasure import Journals
     from massgen_core.memory._ledger import Revision
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.storage import Synchronous
@@ -67,6 +68,7 @@ class Memory(Inspecting):
         read_only: bool = False,
         clock: Clock = SYSTEM_CLOCK,
         told: Callable[[str, str], None] = lambda name, reason: None,  # noqa: ARG005
+        journals: Journals | None = None,
     ) -> Opening[Self]:
         """The memory at `path`: await it or enter it.
 
@@ -79,25 +81,25 @@ class Memory(Inspecting):
             read_only: Whether nothing may change on disk.
             clock: Dates what is remembered.
             told: Is told when a plugin could not help, by its name, and why.
+            journals: Takes what is forgotten out of the sessions in the file, e.g.
+                `massgen_core.sessions.redact`; they stay as they are without.
 
         Raises:
             StorageError: As `Database.open` says.
         """
         options: dict[str, Any] = {"synchronous": synchronous, "read_only": read_only}
-        opening = cls._build(database_path(path), plugins or Plugins(), options, clock, told)
-        return Opening(opening)
+        given = (plugins or Plugins(), clock, told, journals)
+        return Opening(cls._build(database_path(path), options, given))
 
     @classmethod
     async def _build(
         cls,
         path: Path,
-        plugins: Plugins,
         options: dict[str, Any],
-        clock: Clock,
-        told: Callable[[str, str], None],
+        given: tuple[Plugins, Clock, Callable[[str, str], None], Journals | None],
     ) -> Self:
-        database = await Database.open(path, migrations=SCHEMA, clock=clock, **options)
-        memory = cls(database, plugins, clock, told)
+        database = await Database.open(path, migrations=SCHEMA, clock=given[1], **options)
+        memory = cls(database, *given)
         memory._vectorizer.fill_later()  # all of them, if the embedder is another one
         return memory
 

@@ -17,7 +17,9 @@ from massgen_core.memory._verify import verify
 from massgen_core.storage import FileLock, free_name, make_folder, sync_file, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from massgen_core.memory._record import MemoryRecord
 
 _FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
@@ -104,6 +106,15 @@ def snapshots_in(folder: Path) -> list[Snapshot]:
         return []
     found = [_read(manifest) for manifest in folder.glob("*.json")]
     return sorted((one for one in found if one), key=lambda one: (one.created_at, one.path.name))
+
+
+def holds(snapshot: Snapshot, records: Iterable[MemoryRecord]) -> bool:
+    """Whether one of the records is in a snapshot; a session has a message before its memory."""
+    return any(
+        snapshot.entry >= one.seq
+        or (one.scope.session != "" and snapshot.created_at >= one.happened_at)
+        for one in records
+    )
 
 
 def prune(folder: Path, keep: int, made: Snapshot) -> list[Snapshot]:

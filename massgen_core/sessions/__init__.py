@@ -3,6 +3,7 @@
 `SessionStore` opens the file, `Session` is the one writer of a session, `Entry` is what it holds.
 """
 
+from massgen_core.sessions._erased import ERASED
 from massgen_core.sessions._model import (
     KINDS,
     Entry,
@@ -12,11 +13,13 @@ from massgen_core.sessions._model import (
     SessionInfo,
     VerifyReport,
 )
+from massgen_core.sessions._redact import Redacted, redact
 from massgen_core.sessions._resume import INTERRUPTED_BEFORE, INTERRUPTED_RUNNING
 from massgen_core.sessions._session import Session
 from massgen_core.sessions._store import SessionStore
 
 __all__ = [
+    "ERASED",
     "INTERRUPTED_BEFORE",
     "INTERRUPTED_RUNNING",
     "KINDS",
@@ -24,8 +27,10 @@ __all__ = [
     "Kind",
     "NewEntry",
     "Problem",
+    "Redacted",
     "Session",
     "SessionInfo",
     "SessionStore",
     "VerifyReport",
+    "redact",
 ]

@@ -82,7 +82,7 @@ def references(text: object) -> list[bytes]:
 def reference_path(text: bytes, digest: bytes) -> str:
     """Where in the body the blob stands, e.g. ``body.parts[0].text``; ``body`` if nowhere."""
     try:
-        return _find(json.loads(text), _name(digest), "body") or "body"
+        return _find(json.loads(text), name_of(digest), "body") or "body"
     except (ValueError, RecursionError):
         return "body"
 
@@ -143,7 +143,7 @@ def _unescaped(key: str, inner: Any, raws: Mapping[bytes, bytes]) -> Any:
 
 def _put(key: str, raw: bytes, raws: list[bytes]) -> dict[str, str]:
     raws.append(raw)
-    return {key: _name(blob_hash(raw))}
+    return {key: name_of(blob_hash(raw))}
 
 
 def _unbase64(value: object) -> bytes | None:
@@ -157,7 +157,8 @@ def _unbase64(value: object) -> bytes | None:
     return raw if base64.b64encode(raw) == value.encode("ascii") else None
 
 
-def _name(digest: bytes) -> str:
+def name_of(digest: bytes) -> str:
+    """What a body calls a blob, by its hash."""
     return base64.urlsafe_b64encode(digest)[:-1].decode("ascii")
 
 

@@ -203,7 +203,7 @@ class SessionStore:
         lock = self._lock(session_id)
         try:
             await self._database.write(partial(delete, session_id=session_id))
-            await self._database.checkpoint()
+            await self._database.scrub()
         finally:
             lock.release(remove=True)
 

@@ -127,6 +127,21 @@ def drop_owner(conn: sqlite3.Connection, owner: str) -> int:
     ).rowcount
 
 
+def drop_refs(conn: sqlite3.Connection, owner: str, hashes: Iterable[bytes]) -> None:
+    """Forget some of the owner's references, and the blobs among these nobody else refers to."""
+    rows = [(digest, owner) for digest in hashes]
+    conn.executemany(
+        "DELETE FROM blob_ref WHERE blob = (SELECT id FROM blob WHERE hash = ?) "
+        "AND owner = (SELECT id FROM owner WHERE name = ?)",
+        rows,
+    )
+    conn.executemany(
+        "DELETE FROM blob WHERE hash = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM blob_ref WHERE blob = blob.id)",
+        [(digest,) for digest, _ in rows],
+    )
+
+
 def _row(raw: bytes) -> tuple[bytes, str, int, bytes]:
     packed = zlib.compress(raw)
     if len(packed) < len(raw):

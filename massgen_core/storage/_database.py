@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import StorageError, StorageReadOnly
+from massgen_core.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
 from massgen_core.storage._connect import (
     check_read_only,
     connect_read_only,
@@ -224,6 +224,22 @@ class Database:
         work = partial(_vacuum, whole=whole, path=self.path)
         return await asyncio.wrap_future(self._open_writer().submit(work, alone=True))
 
+    async def scrub(self) -> bool:
+        """Writes the file anew, so that no deleted text is left in it or in the log.
+
+        SQLite overwrites what it deletes, but where it moved rows from page to page before, copies
+        of them stay in the unused parts of pages.
+
+        Returns:
+            Whether that was possible; not while another process holds the file or reads an older
+            state.
+        """
+        try:
+            await self.vacuum(whole=True)
+        except (StorageBusy, StorageFull):
+            return False
+        return await self.checkpoint()
+
     async def copy_aside(self, clock: Clock = SYSTEM_CLOCK) -> Path:
         """A copy of the file as it is, damage and all, beside it: ``massgen.db.damaged-<time>``.
 
@@ -368,7 +384,11 @@ def _vacuum(conn: sqlite3.Connection, path: Path, *, whole: bool) -> int:
     before = path.stat().st_size
     if whole:
         conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        conn.execute("VACUUM")
+        conn.execute("PRAGMA temp_store = FILE")  # else memory would have to hold the whole file
+        try:
+            conn.execute("VACUUM")
+        finally:
+            conn.execute("PRAGMA temp_store = MEMORY")
     else:
         conn.executescript("PRAGMA incremental_vacuum")  # execute() stops after its first page
     _checkpoint(conn)

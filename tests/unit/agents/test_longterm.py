@@ -320,3 +320,91 @@ def test_what_there_was_no_time_for_is_learnt_by_the_next_process(tmp_path):
 
     learning(tmp_path, "Thanks.", ScriptedBackend([CAT, *[NOTHING] * 3]))
     assert (["The cat of Ada is called Miau."], (0, 0, 0)) == facts(tmp_path)
+
+
+WORD = "Zyzzyva-4711"
+
+
+def everywhere(tmp_path):
+    return b"".join(one.read_bytes() for one in tmp_path.rglob("*") if one.is_file())
+
+
+@pytest.mark.parametrize("more", ["", " and so on" * 60], ids=["short", "long"])
+def test_what_is_forgotten_is_in_no_session_and_the_session_goes_on(tmp_path, more):
+    from massgen_core import open_memory
+
+    turn(tmp_path, "one", f"The alarm code is {WORD}{more}.", ["Noted."])
+    turn(tmp_path, "one", "What is the weather?", ["Sunny."])
+
+    async def forget():
+        async with open_memory(tmp_path) as memory:
+            (hit,) = await memory.recall("alarm code", scope=ADA, k=1)
+            planned = await memory.forget(hit.record.id, dry_run=True)
+            receipt = await memory.forget(hit.record.id)
+            return planned, receipt, await memory.verify()
+
+    planned, receipt, report = asyncio.run(forget())
+    assert ("one",) == planned.sessions == receipt.sessions
+    assert (True, (), ()) == (receipt.scrubbed, receipt.snapshots, receipt.copies)
+    assert report.ok
+    assert WORD.encode() not in everywhere(tmp_path)
+
+    _, messages = turn(tmp_path, "one", "And now?", ["Still sunny."])
+    shown = [message.text for message in messages if not message.meta.get("memory")]
+    assert ["[erased]", "Noted.", "What is the weather?", "Sunny.", "And now?"] == shown
+    assert not [text for text in remembered(tmp_path, query="erased alarm") if "erased" in text]
+
+    async def verify():
+        async with SessionStore.open(tmp_path) as store:
+            return await store.verify()
+
+    assert asyncio.run(verify()).ok
+
+
+def test_a_snapshot_from_before_does_not_bring_it_back(tmp_path):
+    from massgen_core import open_memory
+
+    turn(tmp_path, "one", f"The alarm code is {WORD}.", ["Noted."])
+
+    async def main():
+        async with open_memory(tmp_path) as memory:
+            made = await memory.snapshot()
+            (hit,) = await memory.recall("alarm code", scope=ADA, k=1)
+            receipt = await memory.forget(hit.record.id)
+            assert (str(made.path),) == receipt.snapshots
+            kept = await memory.restore(made.path)
+            kept.unlink()
+            made.path.unlink()
+            return await memory.recall("alarm code", scope=ADA)
+
+    hits = asyncio.run(main())
+    assert WORD not in " ".join(hit.record.text for hit in hits)
+    assert WORD.encode() not in everywhere(tmp_path)
+    _, messages = turn(tmp_path, "one", "And now?", ["Sunny."])
+    assert "[erased]" == messages[0].text
+
+
+def test_a_session_that_remembers_later_than_a_snapshot_is_redacted_in_it(tmp_path, monkeypatch):
+    from massgen_core import open_memory
+
+    async def full(*_, **__):
+        raise StorageFull("no room", path="x")
+
+    monkeypatch.setattr(Memory, "remember_many", full)
+    turn(tmp_path, "one", f"The alarm code is {WORD}.", ["Noted."])
+    monkeypatch.undo()
+
+    async def main():
+        async with open_memory(tmp_path) as memory:
+            made = await memory.snapshot()
+        await asyncio.to_thread(turn, tmp_path, "one", "Thanks.", ["You are welcome."])
+        async with open_memory(tmp_path) as memory:
+            (hit,) = await memory.recall("alarm code", scope=ADA, k=1)
+            receipt = await memory.forget(hit.record.id)
+            assert (str(made.path),) == receipt.snapshots
+            await memory.restore(made.path)
+
+    asyncio.run(main())
+    _, messages = turn(tmp_path, "one", "And now?", ["Sunny."])
+    assert "[erased]" == messages[0].text
+    assert WORD not in " ".join(remembered(tmp_path, query="alarm code"))

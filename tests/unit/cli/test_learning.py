@@ -108,3 +108,24 @@ def test_consolidate_sums_old_messages_up(mgc):
     done = mgc(*summing).envelope["data"]
     assert 1 == len(done["summaries"])
     assert "They talked about a cat." in mgc("memory", "show", done["summaries"][0]).out
+
+
+@pytest.mark.usefixtures("scripted")
+def test_what_is_forgotten_is_shown_as_erased_in_its_session(mgc, folder):
+    remembers = ("-c", "memory.enabled=true", "-c", "memory.scope={user: ada}")
+    mgc("run", "The alarm code is Zyzzyva-4711.", "--session", "s", *remembers)
+    records = mgc("memory", "timeline", *ADA, "--json").envelope["data"]
+    question, answer = [one["id"] for one in records]
+
+    would = mgc("memory", "forget", question, "--dry-run", "--json").envelope["data"]
+    assert (["s"], ["s#2"]) == (would["sessions"], would["mentions"])
+    assert "session entry s#" in mgc("memory", "forget", question, "--yes").err
+    assert "[erased]" in mgc("session", "show", "s").out
+    mgc("memory", "forget", answer, "--yes")
+    assert 0 == mgc("session", "verify").code
+    assert 0 == mgc("memory", "verify").code
+    files = [one for one in folder.rglob("*") if one.is_file()]
+    assert not [one.name for one in files if b"Zyzzyva" in one.read_bytes()]
+    done = mgc("run", "And now?", "--session", "s", *remembers)
+    assert "You said: And now?" in done.out
+    assert 0 == mgc("memory", "compact").code

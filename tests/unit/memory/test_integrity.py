@@ -127,7 +127,7 @@ def test_what_is_forgotten_is_nowhere_in_the_files(run, tmp_path):
     run(tell)
     receipt = run(forget)
     assert (("3", "4", "5", "6"), ("5", "6")) == (receipt.ids, receipt.derived)
-    assert receipt.log_emptied
+    assert receipt.scrubbed
     for path in tmp_path.iterdir():
         if path.is_file():
             assert b"Zyzzyva" not in path.read_bytes()
