@@ -4,7 +4,9 @@
 
     MassgenError
     ├── InvalidArgument (also ValueError)
-    │   └── InvalidMessages
+    │   ├── InvalidMessages
+    │   └── InvalidImport
+    │       └── UnsafeArchive
     ├── SettingsError
     │   ├── UnknownSetting
     │   ├── InvalidSetting
@@ -115,6 +117,28 @@ class InvalidMessages(InvalidArgument):
     def __init__(self, message: str, *, index: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.index = index
+
+
+class InvalidImport(InvalidArgument):
+    """What another program wrote cannot be imported; nothing of it was.
+
+    Attributes:
+        file: The file, within the folder or archive it is in.
+        place: Where in the file, e.g. ``line 3, column 7`` or ``results[4]``; empty if anywhere.
+    """
+
+    code = "invalid-import"
+
+    def __init__(self, message: str, *, file: str = "", place: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.place = place
+
+
+class UnsafeArchive(InvalidImport):
+    """An archive leads out of itself, has links, or would unpack to far too much."""
+
+    code = "unsafe-archive"
 
 
 class SettingsError(MassgenError):

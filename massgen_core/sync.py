@@ -88,6 +88,7 @@ class SyncMemory:
     rewind = _Sync(Memory.rewind)
     export = _Sync(Memory.export)
     import_ = _Sync(Memory.import_)
+    import_from = _Sync(Memory.import_from)
     marker = _Sync(Memory.marker)
     set_marker = _Sync(Memory.set_marker)
     grant = _Sync(Memory.grant)

@@ -2,7 +2,7 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -19,6 +19,7 @@ from massgen_core.errors import InvalidArgument, LedgerCorrupt
 
 if TYPE_CHECKING:
     from massgen_core.memory import Imported, MemoryReport, Snapshot
+    from massgen_core.memory._bringing import Format
 
 
 def add_to(app: typer.Typer) -> None:
@@ -151,15 +152,66 @@ def export(
 
 def import_(
     cli: Cli,
-    file: Annotated[Path, typer.Argument(help="What `mgc memory export` wrote.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE|FOLDER", help="What to import; a zip archive will do.")
+    ],
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="massgen, mem0, langgraph, chatgpt or claude; told from the content if omitted.",
+        ),
+    ] = None,
+    scope: ScopeOption = None,
+    dry_run: DryRun = False,
     path: DatabasePath = None,
 ) -> Reply:
-    """Takes an archive in; doing it twice changes nothing."""
-    if not file.is_file():
-        raise InvalidArgument(f"there is no file {str(file)!r}")
+    """Takes in what `mgc memory export` wrote, or what another program remembers.
 
-    done = with_memory(cli, path, lambda memory: memory.import_(file), write=True)
-    return Reply(done, f"{_counted(done)}\n")
+    Doing it twice adds nothing. --scope, --from and --dry-run are for other programs: MassGen's
+    `.massgen` folder or its memory files, mem0's `get_all` as JSON, a LangGraph store as SQLite
+    file or JSON lines, the exports of ChatGPT and Claude.
+    """
+    if not source.exists():
+        raise InvalidArgument(f"there is no file {str(source)!r}")
+    if origin is None and _is_archive(source):
+        if scope or dry_run:
+            raise InvalidArgument("an archive of a memory has its own scopes, and no dry run")
+        done = with_memory(cli, path, lambda memory: memory.import_(source), write=True)
+        return Reply(done, f"{_counted(done)}\n")
+    whose = scope_from(scope)
+
+    def progress(done: int, of: int) -> None:
+        if done < of:
+            cli.note(f"{done:,} of {of:,} memories")
+
+    brought = with_memory(
+        cli,
+        path,
+        lambda memory: memory.import_from(
+            source,
+            format=cast("Format | None", origin),
+            scope=whose,
+            dry_run=dry_run,
+            progress=progress,
+        ),
+        write=True,
+    )
+    for reason, number in brought.skipped.items():
+        cli.note(f"left out: {number:,} ({reason})")
+    would = "would be " if dry_run else ""
+    counts = f"{brought.new:,} {would}new, {brought.changed:,} of them {would}changed"
+    return Reply(brought, f"{brought.format}: {counts}, {brought.same:,} there already\n")
+
+
+def _is_archive(source: Path) -> bool:
+    """Whether `mgc memory export` wrote it."""
+    if not source.is_file():
+        return False
+    with source.open("rb") as file:
+        head = file.readline(1_000)
+    return head.startswith(b"{") and b'"massgen-memory"' in head
 
 
 def _counted(done: "Imported") -> str:

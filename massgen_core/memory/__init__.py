@@ -6,6 +6,7 @@ and rebuilt.
 
 from massgen_core.memory._access import Grant
 from massgen_core.memory._archive import Imported
+from massgen_core.memory._bringing import Brought
 from massgen_core.memory._consolidation import Consolidated
 from massgen_core.memory._erasure import Journals, Receipt
 from massgen_core.memory._explain import Explained, Explanation, LeftOut
@@ -36,6 +37,7 @@ from massgen_core.memory._verify import MemoryReport, Problem
 
 __all__ = [
     "Asks",
+    "Brought",
     "Candidate",
     "Change",
     "Collected",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import MassgenError, StorageBusy
+from massgen_core.memory._bringing import Brought, Format, bring, pieces_of
 from massgen_core.memory._consolidation import Consolidated, consolidate, planned
 from massgen_core.memory._keeping import Keeping, Plugins
 from massgen_core.memory._lifecycle import Collected, Retention, carry_out, plan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from massgen_core.clock import Clock
     from massgen_core.memory._erasure import Journals
     from massgen_core.memory._extraction import Extractor
+    from massgen_core.memory._foreign import Piece
     from massgen_core.memory._ledger import Call
     from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
@@ -260,6 +262,50 @@ class Tending(Keeping):
         for reason in done.refused:
             self._told("summaries", reason)
         await self._vectorizer.embed(written)
+        return done
+
+    async def import_from(
+        self,
+        source: Path,
+        *,
+        format: Format | None = None,  # noqa: A002 - the user's word
+        scope: ScopeLike | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] = lambda done, of: None,  # noqa: ARG005
+    ) -> Brought:
+        """Takes in what another program remembers; doing it again adds nothing.
+
+        All of it is read and checked before anything is written. What the source says otherwise
+        than at an earlier import supersedes what it said then. `import_` is for archives of
+        another `Memory`.
+
+        Args:
+            source: A file, folder or zip archive.
+            format: What it is from; told from its content if omitted.
+            scope: Whose it shall be; fields of it go over those that the source names.
+            dry_run: Whether only to say what would be written.
+            progress: Told how many memories are written, and of how many.
+
+        Raises:
+            InvalidImport: It is malformed, or nobody can tell what it is; nothing was written.
+            UnsafeArchive: It is an archive that must not be unpacked.
+        """
+        whole = Scope() if scope is None else scope_of(scope)
+        found, portions = await asyncio.to_thread(pieces_of, source, format, whole)
+        done = replace(found, dry_run=dry_run)
+        for portion in portions:
+            call = self._call(None)
+
+            def take(
+                conn: sqlite3.Connection, some: list[Piece] = portion, call: Call = call
+            ) -> Brought:
+                counts, written = bring(conn, some, call, dry_run=dry_run)
+                self._enqueue(conn, written, call)
+                return counts
+
+            done = done.plus(await (self._database.read if dry_run else self._database.write)(take))
+            progress(done.new + done.same, done.found)
+        self._vectorizer.fill_later()
         return done
 
     async def settle(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -193,3 +194,26 @@ def test_what_is_over_a_cap_is_let_go_of(mgc):
 def test_reindexing_says_what_it_made(mgc):
     data = mgc("memory", "reindex", "--json").envelope["data"]
     assert (0, 0, []) == (data["vectors"], data["missing"], data["failed"])
+
+
+def test_what_mem0_remembers_is_imported_once(mgc, folder):
+    rows = [{"id": "1", "memory": "Likes tea", "user_id": "ada"}]
+    (folder / "mem0.json").write_text(json.dumps({"results": rows}))
+
+    would = mgc("memory", "import", "mem0.json", "--dry-run")
+    assert "mem0: 1 would be new, 0 of them would be changed, 0 there already\n" == would.out
+    done = mgc("memory", "import", "mem0.json", "--from", "mem0", "--json").envelope["data"]
+    assert (1, 0, "mem0") == (done["new"], done["same"], done["format"])
+    assert "1 there already" in mgc("memory", "import", "mem0.json").out
+    assert "Likes tea" in mgc("memory", "search", "tea", *ADA).out
+
+
+def test_what_cannot_be_imported_is_told_with_its_place(mgc, folder):
+    (folder / "mem0.json").write_text('{"results": [{"id": 1}]}')
+
+    done = mgc("memory", "import", "mem0.json", "--from", "mem0", "--json")
+    error = done.envelope["error"]
+    assert (2, "invalid-import", "results[0]") == (done.code, error["code"], error["place"])
+    assert 2 == mgc("memory", "import", "mem0.json").code
+    assert 2 == mgc("memory", "import", "nowhere.json").code
+    assert 2 == mgc("memory", "import", "mem0.json", "--from", "notion").code
