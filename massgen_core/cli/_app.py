@@ -11,6 +11,7 @@ from massgen_core.cli import (
     _config,
     _context,
     _doctor,
+    _grants,
     _insight,
     _learning,
     _memory,
@@ -70,6 +71,7 @@ _run.add_to(app)
 app.add_typer(_sessions.app, name="session")
 _insight.add_to(_memory.app)
 _learning.add_to(_memory.app)
+_grants.add_to(_memory.app)
 _upkeep.add_to(_memory.app)
 app.add_typer(_memory.app, name="memory")
 _bench.add_to(_context.app)

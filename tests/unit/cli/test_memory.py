@@ -217,3 +217,24 @@ def test_what_cannot_be_imported_is_told_with_its_place(mgc, folder):
     assert 2 == mgc("memory", "import", "mem0.json").code
     assert 2 == mgc("memory", "import", "nowhere.json").code
     assert 2 == mgc("memory", "import", "mem0.json", "--from", "notion").code
+
+
+def test_rights_are_given_listed_and_taken_back(mgc):
+    assert 2 == mgc("memory", "grant", "carl").code
+    given = mgc("memory", "grant", "carl", *ADA, "--write", "--json").envelope["data"]
+    assert ("carl", "ada", ["read", "write"]) == (
+        given["principal"],
+        given["scope"]["user"],
+        given["rights"],
+    )
+    mgc("memory", "grant", "dora", "--scope", "team=red")
+    assert "user=ada" in mgc("memory", "grants", "carl").out
+    listed = mgc("memory", "grants", "--json").envelope["data"]
+    assert [("carl", ["read", "write"]), ("dora", ["read"])] == [
+        (one["principal"], one["rights"]) for one in listed
+    ]
+    assert "0 taken back" in mgc("memory", "revoke", "carl", "--scope", "team=red").out
+    assert "1 taken back" in mgc("memory", "revoke", "carl").out
+    assert ["dora"] == [
+        one["principal"] for one in mgc("memory", "grants", "--json").envelope["data"]
+    ]
