@@ -86,6 +86,7 @@ def swap_in(
     try:
         with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as old:
             _lock(old, path)
+            _remove(incoming)  # a log that a kill left would be applied to the new copy
             copy_database(replacement, incoming)
             with closing(connect(incoming)) as new:
                 prepared = _prepared(old, new, prepare)
@@ -94,8 +95,13 @@ def swap_in(
             incoming.replace(path)
             sync_folder(path.parent)
     finally:
-        incoming.unlink(missing_ok=True)
+        _remove(incoming)
     return prepared
+
+
+def _remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _lock(conn: sqlite3.Connection, path: Path) -> None:

@@ -273,3 +273,20 @@ def test_memory_goes_back_to_a_point_and_forth_again(run, clock):
         return (await memory.verify()).ok
 
     assert run(work)
+
+
+def test_a_restore_is_not_disturbed_by_what_a_killed_one_left(run, tmp_path):
+    """The log of the copy it was about to put in place."""
+
+    async def work(memory):
+        await memory.remember("tea one", scope=ADA)
+        made = await memory.snapshot()
+        await memory.remember("tea two", scope=ADA)
+        for end in ("", "-wal", "-shm"):
+            left = (tmp_path / f"massgen.db{end}").read_bytes()
+            (tmp_path / f"massgen.db.incoming{end}").write_bytes(left)
+        await memory.restore(made.path)
+        assert [] == list(tmp_path.glob("*.incoming*"))
+        return await texts(memory), (await memory.verify()).ok
+
+    assert (["tea one"], True) == run(work)
