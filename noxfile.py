@@ -161,12 +161,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """SIGKILL at random points: 200 in sessions and migrations, 500 in long-term memory."""
+    """Kills, damaged files and contention: 200 SIGKILLs in sessions, 500 in long-term memory."""
     install_workspace(session, *PLUGINS, groups=("test",))
-    kills = {"MASSGEN_CRASH_KILLS": "200", "MASSGEN_LEDGER_KILLS": "500"}
+    counts = {"MASSGEN_CRASH_KILLS": "200", "MASSGEN_LEDGER_KILLS": "500", "MASSGEN_DAMAGES": "300"}
     session.run(
         *("pytest", "tests/crash", "-m", "slow or not slow", "--timeout=3600", *session.posargs),
-        env={name: os.environ.get(name, count) for name, count in kills.items()},
+        env={name: os.environ.get(name, count) for name, count in counts.items()},
     )
 
 

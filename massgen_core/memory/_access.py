@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Right: TypeAlias = Literal["read", "write"]
 
 _COLUMNS: Final = ", ".join(FIELDS)
+_SELECT: Final = f"SELECT principal, {_COLUMNS}, rights, sum FROM memory_grant"  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,9 @@ def grant(conn: sqlite3.Connection, principal: str, scope: Scope, rights: Iterab
     if unknown := wanted - set(get_args(Right)):
         raise InvalidArgument(f"there is no right {min(unknown)!r}", hint="Rights: read, write.")
     given = _rights(",".join(wanted))
-    values = (principal, *scope.values(), ",".join(given))
-    conn.execute("INSERT OR REPLACE INTO memory_grant VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    row = (principal, *scope.values(), ",".join(given))
+    values = (*row, _sum(row))
+    conn.execute("INSERT OR REPLACE INTO memory_grant VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     return Grant(principal, scope, given)
 
 
@@ -103,14 +106,35 @@ def revoke(conn: sqlite3.Connection, principal: str, scope: Scope | None) -> int
 
 
 def grants(conn: sqlite3.Connection, principal: str | None = None) -> list[Grant]:
-    """The grants of one principal, or all of them."""
-    query = f"SELECT principal, rights, {_COLUMNS} FROM memory_grant"  # noqa: S608 - our own words
+    """The grants of one principal, or all of them; damaged ones give no right."""
     rows = (
-        conn.execute(f"{query} ORDER BY principal, {_COLUMNS}")
+        conn.execute(f"{_SELECT} ORDER BY principal, {_COLUMNS}")
         if principal is None
-        else conn.execute(f"{query} WHERE principal = ? ORDER BY {_COLUMNS}", (principal,))
+        else conn.execute(f"{_SELECT} WHERE principal = ? ORDER BY {_COLUMNS}", (principal,))
     )
-    return [Grant(name, Scope(*scope), _rights(rights)) for name, rights, *scope in rows]
+    return [
+        Grant(name, Scope(*scope), _rights(rights))
+        for name, *scope, rights, sum_ in rows
+        if sum_ == _sum((name, *scope, rights))
+    ]
+
+
+def damaged_grants(conn: sqlite3.Connection) -> int:
+    """How many grants are not what was given."""
+    rows = conn.execute(_SELECT)
+    return sum(sum_ != _sum(tuple(row)) for *row, sum_ in rows)
+
+
+def drop_damaged_grants(conn: sqlite3.Connection) -> int:
+    """Delete the grants that are not what was given; how many."""
+    bad = [row for *row, sum_ in conn.execute(_SELECT).fetchall() if sum_ != _sum(tuple(row))]
+    same = " AND ".join(f"{name} IS ?" for name in ("principal", *FIELDS))
+    query = f"DELETE FROM memory_grant WHERE {same}"  # noqa: S608 - our own words
+    return conn.executemany(query, [row[:-1] for row in bad]).rowcount if bad else 0
+
+
+def _sum(row: tuple[str, ...]) -> int:
+    return zlib.crc32(repr(row).encode("utf-8", "backslashreplace"))
 
 
 def _rights(stored: str) -> tuple[Right, ...]:

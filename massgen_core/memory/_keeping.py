@@ -40,7 +40,8 @@ from massgen_core.memory._snapshots import (
 )
 from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
 from massgen_core.memory._usage import Usage
-from massgen_core.memory._verify import MemoryReport, verify
+from massgen_core.memory._verify import MemoryReport, Problem, verify
+from massgen_core.storage import damaged_logs, noted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -152,7 +153,7 @@ class Keeping:
         """What is wrong on disk, and which index lags; damage is reported, never raised."""
         report = await self._database.read(verify)
         newest, _ = await self._database.read(head)
-        problems = list(report.problems)
+        problems = [*_of_logs(self._database.path), *report.problems]
         for feed in self._feeds:
             problems += await feed.problems(newest)
         return replace(report, problems=tuple(problems))
@@ -160,9 +161,13 @@ class Keeping:
     async def repair(self) -> Mended:
         """Mends what `verify` found, after the file was copied aside; rebuilds broken indexes.
 
+        Commits that a damaged write-ahead log lost stay lost; a copy of the log is kept.
+
         Raises:
             StorageError: The copy cannot be written.
         """
+        for log in damaged_logs(self._database.path):
+            noted(log)
         if (await self._database.read(verify)).ok:
             mended = Mended()
         else:
@@ -354,3 +359,8 @@ class Keeping:
 
     def _call(self, principal: str | None) -> Call:
         return Call(principal or "", self._clock.now())
+
+
+def _of_logs(path: Path) -> list[Problem]:
+    what = "the write-ahead log was damaged: what was written last is lost; a copy of it is {}"
+    return [Problem("file", what.format(log.name), lost=True) for log in damaged_logs(path)]

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.memory._access import drop_damaged_grants
 from massgen_core.memory._log import GENESIS, Change, Entry, append, chained, entries, head
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._scope import Scope
@@ -33,6 +34,7 @@ class Mended:
         entries: Damaged or missing log entries.
         rows: Whether the table of records was made again.
         vectors: Damaged vectors that were thrown away, to be made again.
+        grants: Damaged grants that were thrown away, to be given again.
     """
 
     restored: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ class Mended:
     entries: int = 0
     rows: bool = False
     vectors: int = 0
+    grants: int = 0
 
 
 def repair(conn: sqlite3.Connection, call: Call) -> Mended:
@@ -62,8 +65,14 @@ def repair(conn: sqlite3.Connection, call: Call) -> Mended:
         append(conn, changes, actor=call.actor, now=call.now)
     _table_again(conn)
     vectors = _drop_damaged_vectors(conn)
+    grants = drop_damaged_grants(conn)
     conn.execute("REINDEX")
-    return Mended(tuple(restored), tuple(lost), gaps + len(damaged), rows=True, vectors=vectors)
+    return Mended(
+        *(tuple(restored), tuple(lost), gaps + len(damaged)),
+        rows=True,
+        vectors=vectors,
+        grants=grants,
+    )
 
 
 def _is_damaged(entry: Entry) -> bool:

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.memory._access import damaged_grants
 from massgen_core.memory._log import GENESIS, chained, entries
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import row_of
@@ -34,7 +35,7 @@ class Problem:
     """One thing that is wrong on disk.
 
     Attributes:
-        place: Where: ``file``, ``log 12``, ``record ID``, ``vector 7``, ``index NAME``.
+        place: Where: ``file``, ``log 12``, ``record ID``, ``vector 7``, ``grants``, ``index NAME``.
         what: What, for a person.
         lost: Whether content is lost; what is not lost `repair` makes again.
     """
@@ -81,6 +82,9 @@ def verify(conn: sqlite3.Connection) -> MemoryReport:
     newest.pop(0, None)  # where an entry was lost, and repair said so
     problems += _of_table(conn, newest)
     problems += _of_vectors(conn)
+    if count_ := damaged_grants(conn):
+        what = f"{count_} do not match their checksum, and give no right"
+        problems.append(Problem("grants", what, lost=True))
     return MemoryReport(count, len(newest), tuple(problems))
 
 

@@ -23,6 +23,7 @@ from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
 from massgen_core.storage._opening import Opening
 from massgen_core.storage._schema import SCHEMA
+from massgen_core.storage._wal import damaged_logs, noted
 
 __all__ = [
     "APPLICATION_ID",
@@ -38,6 +39,7 @@ __all__ = [
     "add_refs",
     "blob_hash",
     "blob_ids",
+    "damaged_logs",
     "database_path",
     "drop_owner",
     "drop_refs",
@@ -45,6 +47,7 @@ __all__ = [
     "get_blobs",
     "get_refs",
     "make_folder",
+    "noted",
     "put_blobs",
     "stored_schema",
     "sync_file",

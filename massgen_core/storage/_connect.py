@@ -11,6 +11,7 @@ from massgen_core.errors import StorageError, StorageReadOnly
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import make_folder, sync_folder
 from massgen_core.storage._migrate import migrate, refuse_newer, refuse_older, schema_version
+from massgen_core.storage._wal import keep_log, lost_commits, wal_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +57,11 @@ def connect_writer(
     if is_new:
         make_folder(path.parent)
     with translating(path):
+        before = wal_state(path)
         conn = _connect(str(path), busy_timeout)
         try:
+            if lost_commits(before, wal_state(path)):
+                keep_log(path, clock.now())
             refuse_newer(schema_version(conn, path), migrations, path)
             if is_new:  # free pages can be given back later only if the file began with this
                 conn.execute("PRAGMA auto_vacuum = INCREMENTAL")

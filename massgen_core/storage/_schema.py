@@ -173,6 +173,7 @@ _LEDGER: Final = Migration(
             session   TEXT NOT NULL,
             run       TEXT NOT NULL,
             rights    TEXT NOT NULL,
+            sum       INTEGER NOT NULL,
             PRIMARY KEY (principal, tenant, team, user, agent, session, run)
         ) WITHOUT ROWID
         """,

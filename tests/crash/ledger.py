@@ -17,6 +17,7 @@ import signal
 import sqlite3
 import sys
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,12 +109,14 @@ def forked(*given) -> tuple[int, int]:
     if pid := os.fork():
         os.close(outward)
         return pid, inward
-    code = 1
     try:
         os.close(inward)
         asyncio.run(act(*given, outward))
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
-        os._exit(code)
+        os._exit(1)
 
 
 class Driver:

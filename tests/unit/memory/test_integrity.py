@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from massgen_core.errors import MassgenError, RecordNotFound
-from massgen_core.memory import Memory, NewMemory, Scope
+from massgen_core.memory import Grant, Memory, NewMemory, Scope
 
 ADA = {"user": "ada"}
 LONG = "The secret word is Zyzzyva. " * 20
@@ -22,6 +22,7 @@ async def three(memory):
     await memory.remember("two", scope=ADA, id="2")
     await memory.update("2", text="two again")
     await memory.remember(LONG, scope=ADA, id="3")
+    await memory.grant("carl", ADA)
 
 
 async def verify(memory):
@@ -50,6 +51,8 @@ def test_nothing_is_wrong_with_what_was_just_written(run):
         ("UPDATE memory_record SET state = 'superseded' WHERE number = 2", "record 2", "two again"),
         ("UPDATE memory_scope SET user = 'bob'", "record 1", "two again"),
         ("UPDATE blob SET data = x'00'", "log 4", "two again"),
+        ("UPDATE memory_grant SET rights = 'read,write'", "grants", "two again"),
+        ("UPDATE memory_grant SET user = 'bob'", "grants", "two again"),
     ],
 )
 def test_damage_is_named_and_mended(run, tmp_path, statement, place, back):
@@ -62,6 +65,7 @@ def test_damage_is_named_and_mended(run, tmp_path, statement, place, back):
     async def mend(memory):
         await memory.repair()
         assert (await memory.verify()).problems == ()
+        assert await memory.grants() in ([], [Grant("carl", Scope(user="ada"), ("read",))])
         return {hit.record.id: hit.record.text for hit in await memory.recall("two", scope=ADA)}
 
     assert back == run(mend)["2"]
