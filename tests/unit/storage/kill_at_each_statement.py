@@ -118,4 +118,5 @@ def main(folder, start):
     print(json.dumps({"kills": number - 1, "wrong": wrong}))  # noqa: T201 - read by the test
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
