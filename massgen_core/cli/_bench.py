@@ -216,7 +216,16 @@ def _shown(tables: dict[str, Sequence[Any]]) -> "RenderableType":
     return Group(*parts)
 
 
-_SHARES: Final = {"retained", "in_context", "user_text", "used", "verbatim", "key", "cached"}
+_SHARES: Final = {
+    "retained",
+    "in_context",
+    "user_text",
+    "system_text",
+    "used",
+    "verbatim",
+    "key",
+    "cached",
+}
 
 
 def _cell(row: object, name: str) -> object:

@@ -42,6 +42,8 @@ class Retention:
         retained: Share of the needed atoms that are in the fitted context.
         in_context: The same, of those that are there with 25 original characters around them.
         user_text: Share of what users said that is there word by word.
+        system_text: Share of the lines of the system prompt that are there: who drops it has more
+            room for the rest.
         used: Share of the budget that is used.
         over: How many fitted contexts are over the budget by a recount.
         unpaired: In how many a call or a result stands alone.
@@ -53,6 +55,7 @@ class Retention:
     retained: float
     in_context: float
     user_text: float
+    system_text: float
     used: float
     over: int
     unpaired: int
@@ -65,12 +68,14 @@ class _Cut(NamedTuple):
     tokens: int
     needed: dict[str, list[str]]
     by_user: list[str]
+    by_system: list[str]
 
 
 class _Score(NamedTuple):
     retained: float
     in_context: float
     user_text: float
+    system_text: float
     used: float | None
     over: bool
     unpaired: bool
@@ -128,8 +133,10 @@ def _cuts(transcript: Transcript) -> Iterator[_Cut]:
         if len(found) >= _LEAST:
             history = "\n".join(map(said, messages[:place]))
             by_user = [m.text for m in messages[:place] if m.role == "user" and m.text]
+            rules = "\n".join(m.text for m in messages[:place] if m.role == "system")
             around = {atom: surroundings(history, atom) for atom in found}
-            yield _Cut(transcript, place, sum(transcript.counts[:place]), around, by_user)
+            tokens = sum(transcript.counts[:place])
+            yield _Cut(transcript, place, tokens, around, by_user, rules.splitlines())
 
 
 def _at(
@@ -147,6 +154,7 @@ def _at(
         _mean(score.retained for score in scores),
         _mean(score.in_context for score in scores),
         _mean(score.user_text for score in scores),
+        _mean(score.system_text for score in scores),
         _mean(score.used for score in scores if score.used is not None),
         sum(score.over for score in scores),
         sum(score.unpaired for score in scores),
@@ -158,20 +166,26 @@ def _score(fitter: Fitter, cut: _Cut, limit: int) -> _Score:
     try:
         messages = fitter.fitted(cut.transcript, cut.length, limit)
     except ContextOverflowError:
-        return _Score(0, 0, 0, None, over=False, unpaired=False)
+        return _Score(0, 0, 0, 0, None, over=False, unpaired=False)
     context = "\n".join(map(said, messages))
     tokens = fitter.tokens(messages)
     there = sum(atom in context for atom in cut.needed)
     whole = sum(any(each in context for each in around) for around in cut.needed.values())
-    verbatim = sum(len(text) for text in cut.by_user if text in context)
     return _Score(
         there / len(cut.needed),
         whole / len(cut.needed),
-        verbatim / max(1, sum(map(len, cut.by_user))),
+        _verbatim(cut.by_user, context),
+        _verbatim(cut.by_system, context),
         tokens / limit,
         over=tokens > limit,
         unpaired=unpaired(messages) > 0,
     )
+
+
+def _verbatim(texts: Sequence[str], context: str) -> float:
+    """Share of the texts, by characters, that are in the context; all of none."""
+    whole = sum(map(len, texts))
+    return sum(len(text) for text in texts if text in context) / whole if whole else 1.0
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -18,7 +18,16 @@ from massgen_core.tokens import ModelCatalogue, counter_for
 
 BUDGETS = (8_000, 16_000, 32_000, 64_000)
 SHARES = (0.75, 0.5)
-COLUMNS = ("retained", "in context", "user text", "used", "over", "unpaired", "errors")
+COLUMNS = (
+    "retained",
+    "in context",
+    "user text",
+    "system text",
+    "used",
+    "over",
+    "unpaired",
+    "errors",
+)
 
 
 def recommended() -> Subject:
@@ -29,7 +38,7 @@ def recommended() -> Subject:
 
 
 def cells(row: Retention) -> list[object]:
-    shares = (row.retained, row.in_context, row.user_text, row.used)
+    shares = (row.retained, row.in_context, row.user_text, row.system_text, row.used)
     return [*(f"{share:.1%}" for share in shares), row.over, row.unpaired, row.errors]
 
 
@@ -47,8 +56,9 @@ def kept(subject: Subject) -> dict[str, object]:
         "title": "What is kept",
         "note": "Of the paths, identifiers and numbers in the agent's next tool calls: the share "
         "still in the fitted context (retained), and with 25 original characters around it (in "
-        "context); the share of user text that is there word by word; the share of the budget "
-        "used. Over: larger than the budget by a recount; unpaired: a call without its result or "
+        "context); the share of user text, and of the lines of the system prompt, that is there "
+        "word by word; the share of the budget used. Over: larger than the budget by a recount; "
+        "unpaired: a call without its result or "
         f"the reverse. {data.named(data.files())}",
         "columns": ["data", "budget", "cuts", *COLUMNS],
         "rows": [[kind, budget(row), row.cuts, *cells(row)] for kind, row in found if row.cuts],

@@ -126,7 +126,16 @@ def rows(found: list[Found], width: int) -> list[list[object]]:
 
 def kept(found: list[Found]) -> dict[str, object]:
     columns = [
-        *("budget", "library", "cuts", "retained", "in context", "user text", "used"),
+        *(
+            "budget",
+            "library",
+            "cuts",
+            "retained",
+            "in context",
+            "user text",
+            "system text",
+            "used",
+        ),
         *("over", "unpaired", "errors"),
     ]
     return {

@@ -90,7 +90,7 @@ def _budget(row: Retention) -> str:
 
 
 def _shares(row: Retention) -> list[object]:
-    shares = (row.retained, row.in_context, row.user_text, row.used)
+    shares = (row.retained, row.in_context, row.user_text, row.system_text, row.used)
     return [*(f"{share:.1%}" for share in shares), row.over, row.unpaired, row.errors]
 
 

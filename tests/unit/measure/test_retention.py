@@ -52,9 +52,9 @@ def test_surroundings_are_those_of_the_newest_occurrences():
     assert 40 == len(surroundings("KEY_1 " * 100, "KEY_1"))
 
 
-def episode(counter):
+def episode(counter, rules="s"):
     """The last call needs three ids of the first answer, which is old by then."""
-    chat = [{"role": "system", "content": "s"}, {"role": "user", "content": "the task"}]
+    chat = [{"role": "system", "content": rules}, {"role": "user", "content": "the task"}]
     chat.append({"role": "assistant", "content": "ids ZQ-10001, ZQ-10002 and ZQ-10003 are open"})
     for n in range(8):
         chat.append({"role": "user", "content": f"question {n} " + "and so on " * 40})
@@ -69,6 +69,18 @@ def test_the_whole_history_keeps_everything_and_is_not_counted(subject, counter)
     [found] = retention(subject, [episode(counter)], [100_000])
 
     assert 0 == found.cuts
+
+
+def test_who_drops_the_system_prompt_is_found_out(subject, counter):
+    class Dropping:
+        tokens = subject.tokens
+
+        def fitted(self, transcript, length, limit):
+            kept = subject.fitted(transcript, length, limit)
+            return [message for message in kept if message.role != "system"]
+
+    made = episode(counter, "Close nothing unasked.\nBe brief.")
+    assert [1, 0] == [retention(it, [made], [0.5])[0].system_text for it in (subject, Dropping())]
 
 
 def test_what_left_is_not_retained(subject, counter):
