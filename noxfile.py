@@ -161,9 +161,15 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """Kills, damaged files and contention: 200 SIGKILLs in sessions, 500 in long-term memory."""
+    """Kills, losses of power, damaged files, contention and restarts, hundreds of each."""
     install_workspace(session, *PLUGINS, groups=("test",))
-    counts = {"MASSGEN_CRASH_KILLS": "200", "MASSGEN_LEDGER_KILLS": "500", "MASSGEN_DAMAGES": "300"}
+    counts = {
+        "MASSGEN_CRASH_KILLS": "200",
+        "MASSGEN_LEDGER_KILLS": "500",
+        "MASSGEN_DAMAGES": "300",
+        "MASSGEN_POWER_CUTS": "300",
+        "MASSGEN_RESTARTS": "1000",
+    }
     session.run(
         *("pytest", "tests/crash", "-m", "slow or not slow", "--timeout=3600", *session.posargs),
         env={name: os.environ.get(name, count) for name, count in counts.items()},

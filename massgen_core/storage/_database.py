@@ -18,7 +18,7 @@ from massgen_core.storage._connect import (
     connect_reader,
     connect_writer,
 )
-from massgen_core.storage._copy import copy_database, free_name, swap_in
+from massgen_core.storage._copy import copy_database, free_name, swap_in, sync_file
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import sync_folder
 from massgen_core.storage._migrate import schema_version
@@ -399,5 +399,6 @@ def _copy_aside(conn: sqlite3.Connection, path: Path, now: float) -> Path:
     _checkpoint(conn)
     target = free_name(path, "damaged", now)
     shutil.copy2(path, target)
+    sync_file(target)
     sync_folder(path.parent)
     return target

@@ -1,7 +1,9 @@
 import asyncio
+import os
 import random
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -197,3 +199,22 @@ def test_no_flipped_bit_is_silent(tmp_path):
             assert not ok or found == truth
             outcomes.append("harmless" if ok else "reported")
     assert {"reported", "harmless"} <= set(outcomes)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no names of open files")
+def test_the_damaged_file_is_on_disk_elsewhere_before_it_is_mended(run, tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noting(fd):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        fsync(fd)
+
+    async def mend(memory):
+        monkeypatch.setattr(os, "fsync", noting)
+        await memory.repair()
+
+    run(three)
+    damage(tmp_path, "UPDATE memory_log SET text = 'eins' WHERE seq = 1")
+    run(mend)
+    (kept,) = tmp_path.glob("massgen.db.damaged-*")
+    assert kept.name in synced
