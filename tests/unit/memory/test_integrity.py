@@ -206,7 +206,7 @@ def test_the_damaged_file_is_on_disk_elsewhere_before_it_is_mended(run, tmp_path
     synced, fsync = [], os.fsync
 
     def noting(fd):
-        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink().name)
         fsync(fd)
 
     async def mend(memory):
