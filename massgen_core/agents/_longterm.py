@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import MassgenError
+from massgen_core.errors import MassgenError, RecordConflict
 from massgen_core.events import MemoryDegraded, MemoryRecalled
 from massgen_core.memory import Memory, NewMemory, Scope, ScopeLike, scope_of
 from massgen_core.messages import Message, Text
@@ -101,8 +102,17 @@ class LongTerm:
         scope = replace(scope_of(self.scope), session=session)
         fresh = _after(mark, conversation)
         if fresh:
-            await self.memory.remember_many(_memories(fresh, scope, conversation.agent))
+            await self._remember(list(_memories(fresh, scope, conversation.agent)))
             await self.memory.set_marker(key, _last_of(fresh))
+
+    async def _remember(self, news: Sequence[NewMemory]) -> None:
+        """Remembers what is not there yet; what was changed since it was taken in stays changed."""
+        try:
+            await self.memory.remember_many(news)
+        except RecordConflict:
+            for new in news:
+                with contextlib.suppress(RecordConflict):
+                    await self.memory.remember_many([new])
 
 
 def _after(mark: str | None, conversation: Conversation) -> list[Message]:

@@ -41,7 +41,7 @@ from massgen_core.memory._snapshots import (
 from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
 from massgen_core.memory._usage import Usage
 from massgen_core.memory._verify import MemoryReport, Problem, verify
-from massgen_core.storage import damaged_logs, noted
+from massgen_core.storage import damaged_logs, noted, translating
 
 if TYPE_CHECKING:
     import sqlite3
@@ -190,11 +190,16 @@ class Keeping:
         Raises:
             InvalidArgument: `keep` is less than 1.
             StorageCorrupt: The file is damaged.
+            StorageFull: There is no room for it; nothing of it is left.
         """
         if keep is not None and keep < 1:
             raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
         await self._usage.flush()
         place = folder or folder_of(self._database.path)
+        with translating(place):
+            return await self._snapshot(place, keep)
+
+    async def _snapshot(self, place: Path, keep: int | None) -> Snapshot:
         async with alone_in(place):
             now = self._clock.now()
             file = await asyncio.to_thread(new_name, self._database.path, place, now)
@@ -275,6 +280,7 @@ class Keeping:
         Raises:
             AccessDenied: The principal may not read the scope.
             InvalidArgument: An entry is damaged.
+            StorageFull: There is no room for it; nothing of it is left.
         """
         whole = Scope() if scope is None else scope_of(scope)
         now = self._clock.now()

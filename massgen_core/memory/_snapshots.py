@@ -90,14 +90,24 @@ def describe(file: Path, now: float) -> Snapshot:
             one("SELECT count(*) FROM memory_record"),
             one("SELECT count(*) FROM session"),
         )
-    manifest = _manifest_of(file)
-    temporary = manifest.with_name(f"{manifest.name}.tmp")
     plain = {**asdict(snapshot), "path": file.name, "format": _FORMAT}
-    temporary.write_text(json.dumps(plain, indent=2) + "\n", "utf-8")
-    sync_file(temporary)
-    temporary.replace(manifest)
-    sync_folder(manifest.parent)
+    try:
+        _write_manifest(_manifest_of(file), json.dumps(plain, indent=2) + "\n")
+    except OSError:  # a disk that is full needs the room
+        file.unlink()
+        raise
     return snapshot
+
+
+def _write_manifest(manifest: Path, text: str) -> None:
+    temporary = manifest.with_name(f"{manifest.name}.tmp")
+    try:
+        temporary.write_text(text, "utf-8")
+        sync_file(temporary)
+        temporary.replace(manifest)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(manifest.parent)
 
 
 def snapshots_in(folder: Path) -> list[Snapshot]:

@@ -18,6 +18,7 @@ from massgen_core.storage._blobs import (
 )
 from massgen_core.storage._copy import free_name, sync_file
 from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous, stored_schema
+from massgen_core.storage._errors import translating
 from massgen_core.storage._files import FILE_NAME, database_path, make_folder, sync_folder
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
@@ -52,5 +53,6 @@ __all__ = [
     "stored_schema",
     "sync_file",
     "sync_folder",
+    "translating",
     "unpack",
 ]

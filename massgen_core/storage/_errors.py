@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,10 @@ _NO_ROOM: Final = frozenset(
         sqlite3.SQLITE_IOERR_TRUNCATE,
     }
 )
+_DISK: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), sqlite3.SQLITE_FULL),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), sqlite3.SQLITE_READONLY),
+}
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
 _SALVAGE: Final = (
     "`mgc session verify` says what is damaged, "
@@ -37,10 +42,10 @@ _SALVAGE: Final = (
 
 @contextmanager
 def translating(path: Path, *, newer: tuple[int, int] | None = None) -> Iterator[None]:
-    """Raise SQLite's errors as `StorageError`, the original chained."""
+    """Raise errors of SQLite and of the disk as `StorageError`, the original chained."""
     try:
         yield
-    except (sqlite3.Error, UnicodeDecodeError) as exc:
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as exc:
         ours = translate(exc, path, newer=newer)
         if ours is exc:
             raise
@@ -50,17 +55,29 @@ def translating(path: Path, *, newer: tuple[int, int] | None = None) -> Iterator
 def translate(
     exc: BaseException, path: Path, *, newer: tuple[int, int] | None = None
 ) -> BaseException:
-    """The error of this package that `exc` means; `exc` itself if SQLite did not raise it.
+    """The error of this package that `exc` means; `exc` itself if that is none of the disk.
 
     Args:
         exc: What was raised.
         path: The database file.
         newer: (found, supported) schema versions, if the file is newer than this program.
     """
+    if isinstance(exc, OSError):
+        return _of_disk(exc, path)
     code = sqlite3.SQLITE_CORRUPT if _is_no_text(exc) else getattr(exc, "sqlite_errorcode", None)
     if code is None:  # not SQLite's, or a wrong use of the module
         return exc
     ours = _too_new(exc, path, newer) if newer else _by_code(exc, code, str(path))
+    ours.__cause__ = exc
+    return ours
+
+
+def _of_disk(exc: OSError, path: Path) -> BaseException:
+    """The error for what the operating system says of a disk; `exc` itself if it is another."""
+    code = _DISK.get(exc.errno or 0)
+    if code is None:
+        return exc
+    ours = _by_code(exc, code, str(exc.filename or path))
     ours.__cause__ = exc
     return ours
 

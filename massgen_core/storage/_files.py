@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -40,6 +41,8 @@ def make_folder(folder: Path) -> None:
             hint="Choose another path.",
         ) from exc
     except OSError as exc:
+        if exc.errno == errno.ENOSPC:
+            raise
         raise StorageReadOnly(
             f"the folder {str(folder)!r} cannot be created: {exc.strerror}",
             path=str(folder),

@@ -408,3 +408,21 @@ def test_a_session_that_remembers_later_than_a_snapshot_is_redacted_in_it(tmp_pa
     _, messages = turn(tmp_path, "one", "And now?", ["Sunny."])
     assert "[erased]" == messages[0].text
     assert WORD not in " ".join(remembered(tmp_path, query="alarm code"))
+
+
+def test_a_memory_that_was_changed_before_it_was_marked_stops_nothing(tmp_path):
+    """As a kill between remembering and marking leaves it, and an edit after that."""
+    turn(tmp_path, "one", "My cat is called Miau.", ["Noted."])
+
+    async def edit():
+        async with Memory.open(tmp_path) as memory:
+            (one,) = [r for r in await memory.timeline(ADA) if "Miau" in r.text]
+            await memory.update(one.id, text="My cat is called Mimi.")
+            await memory.set_marker("journal:one", "nowhere")
+
+    asyncio.run(edit())
+    events, _ = turn(tmp_path, "one", "My dog is called Wuff.", ["Noted."])
+    assert [] == [event for event in events if isinstance(event, MemoryDegraded)]
+    texts = set(remembered(tmp_path, query="My cat and my dog"))
+    assert {"My cat is called Mimi.", "My dog is called Wuff."} <= texts
+    assert "My cat is called Miau." not in texts
