@@ -60,7 +60,7 @@ def connect_writer(
         before = wal_state(path)
         conn = _connect(str(path), busy_timeout)
         try:
-            if lost_commits(before, wal_state(path)):
+            if before is not None and lost_commits(before, wal_state(path)):
                 keep_log(path, clock.now())
             refuse_newer(schema_version(conn, path), migrations, path)
             if is_new:  # free pages can be given back later only if the file began with this

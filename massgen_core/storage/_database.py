@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import warnings
 from contextlib import closing
 from functools import partial
@@ -23,6 +22,7 @@ from massgen_core.storage._errors import translating
 from massgen_core.storage._files import sync_folder
 from massgen_core.storage._migrate import schema_version
 from massgen_core.storage._opening import Opening
+from massgen_core.storage._outside import copy_outside
 from massgen_core.storage._readers import Readers
 from massgen_core.storage._writer import Writer
 
@@ -398,7 +398,7 @@ def _vacuum(conn: sqlite3.Connection, path: Path, *, whole: bool) -> int:
 def _copy_aside(conn: sqlite3.Connection, path: Path, now: float) -> Path:
     _checkpoint(conn)
     target = free_name(path, "damaged", now)
-    shutil.copy2(path, target)
+    copy_outside(path, target)
     sync_file(target)
     sync_folder(path.parent)
     return target

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.storage._copy import free_name, sync_file
 from massgen_core.storage._files import sync_folder
+from massgen_core.storage._outside import read_outside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +55,9 @@ def wal_state(path: Path) -> WalState | None:
     try:
         if index.stat().st_mtime < _started():
             return None
-        with index.open("rb") as file:
-            data = file.read(_SIZE)
     except OSError:
         return None
+    data = read_outside(index) or b""
     if len(data) < _SIZE or data[: _HEADER.size] != data[_HEADER.size : 2 * _HEADER.size]:
         return None
     header = _HEADER.unpack_from(data)
