@@ -21,6 +21,7 @@ from massgen_core.agents import Agent, LongTerm
 from massgen_core.memory import Memory
 from massgen_core.sessions import SessionStore
 from massgen_core.testing import ScriptedBackend
+from massgen_core.tokens import tiktoken_counter
 
 ADA = {"user": "ada"}
 
@@ -90,6 +91,7 @@ def main(folder: str, count: str, seed: str) -> None:
     counts: Counter[str] = Counter()
     told: list[int] = []
     seconds = 0.1
+    tiktoken_counter("o200k_base").count_text("")  # loaded once, for all lives
     for life in range(int(count)):
         begun = time.monotonic()
         deadline = rnd.random() * 1.2 * seconds if life % 4 == 3 else None
