@@ -56,8 +56,27 @@ def _checked(report: "MemoryReport") -> Reply:
     )
 
 
-def repair(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Reply:
-    """Mends what `verify` finds: the damaged file is copied aside first."""
+def repair(
+    cli: Cli,
+    salvage: Annotated[
+        bool,
+        typer.Option(
+            "--salvage",
+            help="Make a new file of what can be read, where the damaged one cannot be opened.",
+        ),
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    path: DatabasePath = None,
+) -> Reply:
+    """Mends what `verify` finds: the damaged file is copied aside first.
+
+    With --salvage the file is read page by page, what is missing is taken from the newest sound
+    snapshot, the damaged file is kept beside the new one, and what is lost is told. It is for files
+    that cannot be opened, sessions included; nobody may use the file meanwhile.
+    """
+    if salvage:
+        return _salvage(cli, path, yes=yes, dry_run=dry_run)
     if dry_run:
         return _checked(with_memory(cli, path, lambda memory: memory.verify()))
     done = with_memory(cli, path, lambda memory: memory.repair(), write=True)
@@ -66,6 +85,29 @@ def repair(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Repl
     for record_id in done.lost:
         cli.note(f"{record_id} is lost: no revision of it is intact")
     return Reply(done, f"{done.entries:,} damaged log entries, {done.vectors:,} damaged vectors\n")
+
+
+def _salvage(cli: Cli, path: Path | None, *, yes: bool, dry_run: bool) -> Reply:
+    from massgen_core.salvage import salvage
+
+    if dry_run:
+        raise InvalidArgument("--salvage has no dry run: the damaged file is kept as it is")
+    agreed("Put a new file of what can be read in the place of the database?", yes=yes)
+    with cli.busy("Reading every page …"):
+        done = salvage(cli.app(path).path)
+    cli.note(f"the damaged file is kept as {done.kept}")
+    if done.snapshot is not None:
+        cli.note(f"lost entries were taken from {done.snapshot}")
+    if done.unread:
+        cli.note(f"nothing could be read in {done.unread:,} of {done.pages:,} pages")
+    for record_id in done.mended.restored:
+        cli.note(f"{record_id} is back at its last intact revision")
+    for record_id in done.mended.lost:
+        cli.note(f"{record_id} is lost: no revision of it is intact")
+    for session, what in done.sessions.items():
+        cli.note(f"session {session}: {what}")
+    counts = [f"{number:,} of {name}" for name, number in done.rows.items() if number]
+    return Reply(done, f"read {', '.join(counts)}\n")
 
 
 def migrate(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Reply:

@@ -19,9 +19,9 @@ from massgen_core.memory._lifecycle import Collected, Removal, Retention, worth
 from massgen_core.memory._memory import Memory
 from massgen_core.memory._outbox import Waiting
 from massgen_core.memory._record import MemoryRecord, NewMemory
-from massgen_core.memory._repair import Mended
+from massgen_core.memory._repair import Mended, erased_ids, mend
 from massgen_core.memory._scope import Scope, ScopeLike, scope_of
-from massgen_core.memory._snapshots import Snapshot, check_snapshot
+from massgen_core.memory._snapshots import Snapshot, check_snapshot, snapshots_of
 from massgen_core.memory._stats import DiskUse, MemoryStats, Size
 from massgen_core.memory._stores import (
     Candidate,
@@ -78,6 +78,9 @@ __all__ = [
     "Summaries",
     "Waiting",
     "check_snapshot",
+    "erased_ids",
+    "mend",
     "scope_of",
+    "snapshots_of",
     "worth",
 ]

@@ -7,20 +7,25 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._access import drop_damaged_grants
-from massgen_core.memory._log import GENESIS, Change, Entry, append, chained, entries, head
+from massgen_core.memory._ledger import Call
+from massgen_core.memory._log import GENESIS, OWNER, Change, Entry, append, chained, entries, head
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import put
+from massgen_core.storage import add_refs
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from massgen_core.memory._ledger import Call
-
 _LOST: Final = "lost"
 """The ``op`` of an entry that stands where one is missing."""
 _NOTHING: Final = bytes(32)
+_ERASE_AGAIN: Final = """
+    UPDATE memory_log SET body = NULL, text = NULL, blob = NULL
+    WHERE body IS NOT NULL AND op NOT IN ('forget', 'purge')
+        AND record IN (SELECT record FROM memory_log WHERE op IN ('forget', 'purge'))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,22 @@ def repair(conn: sqlite3.Connection, call: Call) -> Mended:
         vectors=vectors,
         grants=grants,
     )
+
+
+def mend(conn: sqlite3.Connection, now: float) -> Mended:
+    """The same for a ledger of which only parts were read: what was forgotten is erased in them."""
+    conn.execute(_ERASE_AGAIN)
+    mended = repair(conn, Call("", now))
+    used = "SELECT hash FROM blob WHERE id IN (SELECT blob FROM memory_log)"
+    add_refs(conn, OWNER, [digest for (digest,) in conn.execute(used)])
+    conn.execute("DELETE FROM blob WHERE id NOT IN (SELECT blob FROM blob_ref)")
+    return mended
+
+
+def erased_ids(conn: sqlite3.Connection) -> list[str]:
+    """Ids of the memories that the log says were forgotten, whatever else of it is left."""
+    found = (one.record_or_damage() for one in entries(conn, "l.op = 'forget'"))
+    return [one.id for one in found if isinstance(one, MemoryRecord)]
 
 
 def _is_damaged(entry: Entry) -> bool:

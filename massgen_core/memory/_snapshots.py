@@ -118,6 +118,11 @@ def snapshots_in(folder: Path) -> list[Snapshot]:
     return sorted((one for one in found if one), key=lambda one: (one.created_at, one.path.name))
 
 
+def snapshots_of(path: Path) -> list[Snapshot]:
+    """The snapshots that lie beside a database file, oldest first."""
+    return snapshots_in(folder_of(path))
+
+
 def holds(snapshot: Snapshot, records: Iterable[MemoryRecord]) -> bool:
     """Whether one of the records is in a snapshot; a session has a message before its memory."""
     return any(

@@ -3,6 +3,7 @@
 `SessionStore` opens the file, `Session` is the one writer of a session, `Entry` is what it holds.
 """
 
+from massgen_core.sessions._adopt import adopt
 from massgen_core.sessions._erased import ERASED
 from massgen_core.sessions._model import (
     KINDS,
@@ -32,5 +33,6 @@ __all__ = [
     "SessionInfo",
     "SessionStore",
     "VerifyReport",
+    "adopt",
     "redact",
 ]

@@ -148,6 +148,12 @@ def scan(
         yield from _scan_batch(conn, [Row._make(row) for row in rows])
 
 
+def rows_of(conn: sqlite3.Connection, session_id: str) -> list[Row]:
+    """The entries of a session as they stand, in order, unchecked."""
+    query = f"SELECT {_COLUMNS} FROM entry WHERE session_id = ? ORDER BY seq"  # noqa: S608 - constants
+    return [Row._make(row) for row in conn.execute(query, (session_id,))]
+
+
 def chained(scanned: Iterable[Scanned], seq: int, prev: bytes | None) -> Iterator[Scanned]:
     """The same entries, their places in the chain checked too.
 

@@ -16,13 +16,20 @@ from massgen_core.storage._blobs import (
     put_blobs,
     unpack,
 )
-from massgen_core.storage._copy import free_name, sync_file
-from massgen_core.storage._database import BUSY_TIMEOUT, Database, Synchronous, stored_schema
+from massgen_core.storage._copy import free_name, put_in_place, sync_file
+from massgen_core.storage._database import (
+    BUSY_TIMEOUT,
+    Database,
+    Synchronous,
+    create_database,
+    stored_schema,
+)
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import FILE_NAME, database_path, make_folder, sync_folder
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
 from massgen_core.storage._opening import Opening
+from massgen_core.storage._rescue import Carved, carve_into, fill_from
 from massgen_core.storage._schema import SCHEMA
 from massgen_core.storage._wal import damaged_logs, noted
 
@@ -32,6 +39,7 @@ __all__ = [
     "FILE_NAME",
     "SCHEMA",
     "BlobDamage",
+    "Carved",
     "Database",
     "FileLock",
     "Migration",
@@ -40,16 +48,20 @@ __all__ = [
     "add_refs",
     "blob_hash",
     "blob_ids",
+    "carve_into",
+    "create_database",
     "damaged_logs",
     "database_path",
     "drop_owner",
     "drop_refs",
+    "fill_from",
     "free_name",
     "get_blobs",
     "get_refs",
     "make_folder",
     "noted",
     "put_blobs",
+    "put_in_place",
     "stored_schema",
     "sync_file",
     "sync_folder",

@@ -128,6 +128,24 @@ def _prepared(
     return done
 
 
+def put_in_place(fresh: Path, path: Path, now: float) -> Path:
+    """Put a new file in the place of one that cannot be opened; where that one is kept.
+
+    Its log goes with it: it is not the new file's. A kill leaves both files, under one name or
+    another.
+    """
+    sync_file(fresh)
+    kept = free_name(path, "damaged", now)
+    os.link(path, kept)
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        log.rename(kept.with_name(f"{kept.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    fresh.replace(path)
+    sync_folder(path.parent)
+    return kept
+
+
 def free_name(path: Path, suffix: str, now: float) -> Path:
     """A name beside `path` that nobody has: ``massgen.db.<suffix>-20260131T120000Z``."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, now)))

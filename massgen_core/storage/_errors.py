@@ -36,7 +36,8 @@ _DISK: Final = {
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
 _SALVAGE: Final = (
     "`mgc session verify` says what is damaged, "
-    "`mgc session export --salvage` writes what is intact."
+    "`mgc session export --salvage` writes what is intact. Where the file cannot be opened at all, "
+    "`mgc memory repair --salvage` makes a new one of what can be read."
 )
 
 

@@ -238,3 +238,20 @@ def test_rights_are_given_listed_and_taken_back(mgc):
     assert ["dora"] == [
         one["principal"] for one in mgc("memory", "grants", "--json").envelope["data"]
     ]
+
+
+@pytest.mark.usefixtures("told")
+def test_a_file_without_its_header_is_salvaged(mgc, folder):
+    file = folder / ".massgen" / "massgen.db"
+    with file.open("r+b") as damaged:
+        damaged.write(bytes(100))
+    failed = mgc("memory", "search", "cat", *ADA)
+    assert 5 == failed.code
+    assert "mgc memory repair --salvage" in failed.err
+
+    assert 2 == mgc("memory", "repair", "--salvage").code
+    done = mgc("memory", "repair", "--salvage", "--yes", "--json")
+    assert (0, 3) == (done.code, done.envelope["data"]["rows"]["memory_log"])
+    assert "is kept as" in done.err
+    assert "Miau" in mgc("memory", "search", "cat", *ADA).out
+    assert 0 == mgc("memory", "verify").code

@@ -1,0 +1,126 @@
+"""Salvage: a new database of what is left of one that cannot be opened any more.
+
+`salvage` reads the damaged file page by page, takes what is missing from the newest sound snapshot,
+mends the ledger, and puts the new file in its place. The damaged one is kept beside it, and what
+was lost is told.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt
+from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, snapshots_of
+from massgen_core.sessions import adopt, redact
+from massgen_core.storage import (
+    carve_into,
+    create_database,
+    database_path,
+    fill_from,
+    put_in_place,
+)
+
+if TYPE_CHECKING:
+    import os
+
+    from massgen_core.clock import Clock
+    from massgen_core.memory import Snapshot
+
+__all__ = ["Salvaged", "salvage"]
+
+_TOLD: Final = ("memory_log", "session", "entry", "blob")
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What was saved, and what was not.
+
+    Attributes:
+        kept: The damaged file, under its new name.
+        snapshot: The snapshot that lost entries were taken from; None if there was none.
+        rows: Rows that were read of the damaged file, by table.
+        filled: Rows that were taken from the snapshot, by table.
+        pages: Pages of the damaged file.
+        unread: Those of them in which nothing could be read. What was written last may be among
+            them without a trace.
+        mended: What became of the ledger; see `Mended`. What it names as lost is lost.
+        sessions: What is wrong with sessions, by id: entries that are missing, or a title.
+    """
+
+    kept: Path
+    snapshot: Path | None
+    rows: Mapping[str, int]
+    filled: Mapping[str, int]
+    pages: int
+    unread: int
+    mended: Mended
+    sessions: Mapping[str, str] = field(default_factory=dict)
+
+
+def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Salvaged:
+    """Make a new file of what can be read of a damaged one; nobody may have it open.
+
+    What was forgotten stays forgotten, as far as the file still says so. Vectors and indexes are
+    made again when the memory is opened.
+
+    Args:
+        path: The database file, or its folder.
+        clock: Dates the name of the damaged file.
+
+    Raises:
+        InvalidArgument: There is no file.
+        StorageCorrupt: Nothing in it can be read; it stays where it is.
+        StorageFull: There is no room for the new file; the damaged one stays where it is.
+    """
+    file = database_path(path)
+    if not file.is_file():
+        raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
+    fresh = file.with_name(f"{file.name}.salvaging")
+    fresh.unlink(missing_ok=True)
+    try:
+        create_database(fresh, clock)
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as conn:
+            conn.execute("BEGIN IMMEDIATE")
+            done = _filled(conn, file, clock.now())
+            conn.execute("COMMIT")
+        kept = put_in_place(fresh, file, clock.now())
+    finally:
+        for one in (fresh, *(fresh.with_name(f"{fresh.name}-{end}") for end in ("wal", "shm"))):
+            one.unlink(missing_ok=True)
+    snapshot, rows, filled, pages, unread, mended, sessions = done
+    return Salvaged(kept, snapshot, rows, filled, pages, unread, mended, sessions)
+
+
+def _filled(
+    conn: sqlite3.Connection, file: Path, now: float
+) -> tuple[Path | None, dict[str, int], dict[str, int], int, int, Mended, dict[str, str]]:
+    carved = carve_into(conn, file)
+    if not any(carved.rows[name] for name in _TOLD):
+        raise StorageCorrupt(
+            f"nothing in {str(file)!r} can be read",
+            path=str(file),
+            hint="Put a snapshot in its place: `mgc memory snapshot --list` names them.",
+        )
+    snapshot = _newest_sound(file)
+    filled = {} if snapshot is None else fill_from(conn, snapshot.path)
+    gone = erased_ids(conn)
+    sessions = adopt(conn)
+    mended = mend(conn, now)
+    redact(conn, dict.fromkeys(gone, ""), now=now)
+    where = None if snapshot is None else snapshot.path
+    return where, carved.rows, filled, carved.pages, carved.unread, mended, sessions
+
+
+def _newest_sound(file: Path) -> Snapshot | None:
+    for one in reversed(snapshots_of(file)):
+        try:
+            return check_snapshot(one.path)
+        except MassgenError:
+            continue
+    return None
