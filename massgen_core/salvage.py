@@ -47,8 +47,8 @@ class Salvaged:
         rows: Rows that were read of the damaged file, by table.
         filled: Rows that were taken from the snapshot, by table.
         pages: Pages of the damaged file.
-        unread: Those of them in which nothing could be read. What was written last may be among
-            them without a trace.
+        unread: Those of them in which nothing could be read; free ones, which are zeros, are among
+            them. What was written last may be among them without a trace.
         mended: What became of the ledger; see `Mended`. What it names as lost is lost.
         sessions: What is wrong with sessions, by id: entries that are missing, or a title.
     """

@@ -99,7 +99,8 @@ def _salvage(cli: Cli, path: Path | None, *, yes: bool, dry_run: bool) -> Reply:
     if done.snapshot is not None:
         cli.note(f"lost entries were taken from {done.snapshot}")
     if done.unread:
-        cli.note(f"nothing could be read in {done.unread:,} of {done.pages:,} pages")
+        pages = f"{done.unread:,} of {done.pages:,} pages"
+        cli.note(f"nothing could be read in {pages}, free ones among them")
     for record_id in done.mended.restored:
         cli.note(f"{record_id} is back at its last intact revision")
     for record_id in done.mended.lost:

@@ -41,7 +41,8 @@ class Pages:
     Attributes:
         size: Bytes of a page.
         count: Pages.
-        unread: Pages that hold neither rows nor anything else that is known: zeros or garbage.
+        unread: Pages that hold neither rows nor anything else that is known: zeros, as free pages
+            have them, or garbage.
     """
 
     data: bytes
