@@ -21,7 +21,6 @@ from massgen_core.storage._database import (
     BUSY_TIMEOUT,
     Database,
     Synchronous,
-    create_database,
     stored_schema,
 )
 from massgen_core.storage._errors import translating
@@ -29,7 +28,7 @@ from massgen_core.storage._files import FILE_NAME, database_path, make_folder, s
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration
 from massgen_core.storage._opening import Opening
-from massgen_core.storage._rescue import Carved, carve_into, fill_from
+from massgen_core.storage._rescue import Carved, carve_into, create_database, fill_from
 from massgen_core.storage._schema import SCHEMA
 from massgen_core.storage._wal import damaged_logs, noted
 

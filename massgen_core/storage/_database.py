@@ -24,7 +24,6 @@ from massgen_core.storage._migrate import schema_version
 from massgen_core.storage._opening import Opening
 from massgen_core.storage._outside import copy_outside
 from massgen_core.storage._readers import Readers
-from massgen_core.storage._schema import SCHEMA
 from massgen_core.storage._writer import Writer
 
 if TYPE_CHECKING:
@@ -348,16 +347,6 @@ def stored_schema(path: Path) -> int:
     """
     with translating(path), closing(connect_read_only(path, busy_timeout=BUSY_TIMEOUT)) as conn:
         return schema_version(conn, path)
-
-
-def create_database(path: Path, clock: Clock) -> None:
-    """An empty file of the newest schema, without a write-ahead log."""
-    with translating(path):
-        conn = connect_writer(
-            path, SCHEMA, synchronous="full", clock=clock, busy_timeout=BUSY_TIMEOUT
-        )
-        with closing(conn):
-            conn.execute("PRAGMA journal_mode = DELETE")
 
 
 async def _built(build: Callable[[], Database]) -> Database:

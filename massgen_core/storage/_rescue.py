@@ -8,22 +8,37 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.storage._blobs import BlobDamage, unpack
 from massgen_core.storage._carve import Value, pages_of, rows_in
+from massgen_core.storage._connect import connect_writer
+from massgen_core.storage._errors import translating
+from massgen_core.storage._schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from massgen_core.clock import Clock
 
 _TABLES: Final = (
     *("blob", "session", "entry", "quarantine", "memory_log", "memory_record", "memory_usage"),
     *("memory_outbox", "memory_grant", "memory_meta"),
 )
 """What is looked for; all else is made from it again."""
+_WAIT: Final = 30.0
+"""Seconds to wait for a lock on the new file."""
 _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "INTEGER": int,
     "REAL": (int, float),
     "TEXT": str,
     "BLOB": bytes,
 }
+
+
+def create_database(path: Path, clock: Clock) -> None:
+    """An empty file of the newest schema, without a write-ahead log."""
+    with translating(path):
+        conn = connect_writer(path, SCHEMA, synchronous="full", clock=clock, busy_timeout=_WAIT)
+        with closing(conn):
+            conn.execute("PRAGMA journal_mode = DELETE")
 
 
 class _Table(NamedTuple):
