@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.backends import Request
@@ -18,12 +19,16 @@ from massgen_core.tokens import ModelCatalogue
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeAlias
 
     from massgen_core.backends import Backend
     from massgen_core.clock import Clock
     from massgen_core.memory import Asks, Extractor
+    from massgen_core.messages import JSONValue
     from massgen_core.plugin import Kind
     from massgen_core.storage import Synchronous
+
+    AskedBackend: TypeAlias = Callable[[Mapping[str, JSONValue] | None], tuple[Backend, str]]
 
 __all__ = ["ANSWER", "asking", "open_memory"]
 
@@ -44,6 +49,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
     read_only: bool = False,
     host: PluginHost | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    backend: AskedBackend | None = None,
     told: Callable[[str, str], None] = lambda name, reason: None,  # noqa: ARG005
 ) -> Opening[Memory]:
     """The long-term memory at `path`: await it or enter it.
@@ -62,9 +68,10 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         settings: Settings of these plugins, by their names.
         synchronous: ``full``: what is acknowledged survives a power cut; ``normal``: the end of
             the process.
-        read_only: Whether nothing may change on disk.
+        read_only: Whether nothing may change on disk; indexes are left out then.
         host: Knows the plugins; all that are installed if omitted.
         clock: Dates what is remembered.
+        backend: Gives plugins that ask a model a backend, as in `PluginContext`.
         told: Is told when a plugin could not help, by its name, and why.
 
     Raises:
@@ -87,15 +94,20 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
     host = host or PluginHost()
     file = database_path(path)
     ctx = PluginContext(
-        clock=clock, data_dir=file.parent / f"{file.stem}.indexes", models=ModelCatalogue.shipped()
+        clock=clock,
+        data_dir=file.parent / f"{file.stem}.indexes",
+        models=ModelCatalogue.shipped(),
+        backend=backend,
     )
 
     def made(kind: Kind, name: str | None) -> Any:
         own = (settings or {}).get(name or "", {})
         return None if name is None else host.create(kind, name, dict(own), ctx)
 
+    vectors = made("embedder", embedder)
+    ctx = replace(ctx, embedder=lambda: vectors)
     plugins = Plugins(
-        embedder=made("embedder", embedder),
+        embedder=vectors,
         stores={name: made("memory_store", name) for name in dict.fromkeys(indexes)},
         reranker=made("reranker", reranker),
         expander=made("query_expander", expander),

@@ -92,7 +92,7 @@ def explain(
     """Why a search finds what it finds: every term of the scores, near misses, what is left out."""
     whose = scope_from(scope)
     found = with_memory(
-        cli, path, lambda memory: memory.explain(query, scope=whose, k=limit, near=near)
+        cli, path, lambda memory: memory.explain(query, scope=whose, k=limit, near=near), asks=True
     )
     return Reply(found, partial(_explained, found))
 

@@ -47,9 +47,23 @@ def with_memory(
     work: Callable[["Memory"], Awaitable[T]],
     *,
     write: bool = False,
+    asks: bool = False,
 ) -> T:
-    """What `work` makes of the memory; a spinner turns if it takes long."""
-    return with_app(cli, cli.app(path), work, write=write)
+    """What `work` makes of the memory; a spinner turns if it takes long.
+
+    Args:
+        cli: Where the settings come from.
+        path: The database, over the settings.
+        work: What is done.
+        write: Whether it changes the memory.
+        asks: Whether it asks the indexes, which have to catch up with the log then.
+    """
+    from massgen_core.storage import database_path
+
+    loaded = cli.app(path)
+    indexed = bool(loaded.settings.memory.indexes) or loaded.settings.memory_store is not None
+    feeds = asks and indexed and database_path(loaded.path).exists()
+    return with_app(cli, loaded, work, write=write or feeds)
 
 
 def with_app(
@@ -165,9 +179,10 @@ def search(
             k=most,
             tokens=tokens or retrieval.tokens,
             kinds=kind or (),
+            counts=False,
         )
 
-    hits = with_memory(cli, path, ask)
+    hits = with_memory(cli, path, ask, asks=True)
     if not hits:
         cli.note("nothing was found")
     rows = [

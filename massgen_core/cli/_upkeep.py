@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 def verify(cli: Cli, path: DatabasePath = None) -> Reply:
     """Checks every entry of the ledger, the tables and the indexes. Damage ends with 5."""
-    report = with_memory(cli, path, lambda memory: memory.verify())
+    report = with_memory(cli, path, lambda memory: memory.verify(), asks=True)
     return _checked(report)
 
 
@@ -78,7 +78,7 @@ def repair(
     if salvage:
         return _salvage(cli, path, yes=yes, dry_run=dry_run)
     if dry_run:
-        return _checked(with_memory(cli, path, lambda memory: memory.verify()))
+        return _checked(with_memory(cli, path, lambda memory: memory.verify(), asks=True))
     done = with_memory(cli, path, lambda memory: memory.repair(), write=True)
     for record_id in done.restored:
         cli.note(f"{record_id} is back at its last intact revision")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._guard import guarded
 from massgen_core.memory._log import head
-from massgen_core.memory._meta import get_meta, put_meta
+from massgen_core.memory._meta import drop_meta, get_meta, put_meta
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._stores import Change
 from massgen_core.memory._table import by_numbers
-from massgen_core.memory._vectors import get_vectors
+from massgen_core.memory._vectors import count_missing, get_vectors
 from massgen_core.memory._verify import Problem
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _KEY: Final = "index:"
 """Where it is noted which index was fed."""
 _APPLY_SECONDS: Final = 300.0
 _ASK_SECONDS: Final = 10.0
+_CATCH_UP_SECONDS: Final = 30.0
+"""Seconds that a search waits for changes to be applied."""
 
 
 class Feed:
@@ -61,12 +63,16 @@ class Feed:
         self._told = told
         self._lock = asyncio.Lock()
         self._ready = False
+        self._catching: asyncio.Task[bool] | None = None
+        self._behind = False
+        self._late: int | None = None
+        """The place in the log after which changes were applied whose vectors come later."""
 
     async def search(
         self, query: str, vector: Sequence[float] | None, scopes: Sequence[Scope], k: int
     ) -> dict[str, float]:
         """Scores by record id, best of the scopes; nothing if the index cannot answer."""
-        if not await self.catch_up():
+        if not await self._soon_caught_up():
             return {}
         best: dict[str, float] = {}
         for scope in scopes:
@@ -84,7 +90,23 @@ class Feed:
         async with self._lock:
             if not self._ready and not await self._open():
                 return False
-            return await self._apply_missing()
+            return await self._apply_missing() and await self._apply_late()
+
+    async def _soon_caught_up(self) -> bool:
+        """As `catch_up`, but what takes long, e.g. a model that reads each text, goes on meanwhile.
+
+        Later searches do not wait until it is done.
+        """
+        if self._catching is None or self._catching.done():
+            self._catching = asyncio.create_task(self.catch_up())
+            self._behind = False
+        patience = 0 if self._behind else _CATCH_UP_SECONDS
+        done, _ = await asyncio.wait([self._catching], timeout=patience)
+        self._behind = not done
+        if self._behind:
+            self._say("it is still catching up with the log")
+            return False
+        return self._catching.result()
 
     async def rebuild(self) -> bool:
         """Empties the index and applies the whole log; whether that worked."""
@@ -100,16 +122,23 @@ class Feed:
         return (await guarded(self._store.watermark, _ASK_SECONDS)).value
 
     async def problems(self, newest: int) -> list[Problem]:
-        """What is wrong with the index, where the log ends with entry `newest`."""
+        """What is wrong with the index after catching up with the log, which ends at `newest`."""
         place = f"index {self.name}"
+        if not await self.catch_up():
+            return [Problem(place, self.broken)]
         health = await guarded(self._store.health, _APPLY_SECONDS)
         if health.value is None or not health.value.ok:
             return [Problem(place, health.error or (health.value.detail if health.value else ""))]
         mark = await self.watermark()
-        return [] if mark == newest else [Problem(place, f"stands at {mark}, the log at {newest}")]
+        if mark is None or mark < newest:
+            return [Problem(place, f"stands at {mark}, the log at {newest}")]
+        return []
 
     async def close(self) -> None:
-        """Closes the index."""
+        """Closes the index; what it has not caught up with yet waits in the log."""
+        if self._catching is not None:
+            self._catching.cancel()
+            await asyncio.gather(self._catching, return_exceptions=True)
         await guarded(partial(_done, self._store.close), _APPLY_SECONDS)
 
     async def _open(self) -> bool:
@@ -127,6 +156,8 @@ class Feed:
             return await self._rebuilt("it was built from another ledger")
         if known is None:
             await self._remember_identity()
+        late = await self._database.read(partial(get_meta, key=self._late_key))
+        self._late = None if late is None else int(late)
         self._ready = True
         return True
 
@@ -136,6 +167,7 @@ class Feed:
             self._fail(f"{why}; rebuilding failed: {outcome.error}")
             return False
         await self._remember_identity()
+        await self._set_late(None)
         self._told(self.name, f"rebuilt: {why}")
         self._ready = True
         return True
@@ -147,17 +179,39 @@ class Feed:
             if not batch:
                 self.broken = ""
                 return True
-            work = partial(_done, partial(self._store.apply, batch))
-            outcome = await guarded(work, _APPLY_SECONDS)
-            if outcome.value is None:
-                self._fail(f"applying changes failed: {outcome.error}")
-                return False
+            if self._late is None and any(map(self._lacks_vector, batch)):
+                await self._set_late(mark)
+            failure = await self._applied(batch)
             before, mark = mark, await self.watermark()
-            if mark is not None and mark <= before:
-                self._fail(f"its watermark stays at {mark}")
+            if mark is not None and mark <= before:  # else there was progress at least
+                self._fail(failure or f"its watermark stays at {mark}")
                 return False
         self._fail("it does not say where it stands")
         return False
+
+    async def _apply_late(self) -> bool:
+        """Applies once more what had no vector, as soon as all vectors are made."""
+        if self._late is None or self._embedder is None:
+            return True
+        if await self._database.read(partial(count_missing, embedder=self._embedder)):
+            return True
+        after = self._late
+        while batch := await self._database.read(partial(self._read, after=after)):
+            if failure := await self._applied(batch):
+                self._fail(failure)
+                return False
+            after = batch[-1].seq
+        await self._set_late(None)
+        return True
+
+    async def _applied(self, batch: Sequence[Change]) -> str:
+        """Why the batch could not be applied as a whole; nothing if it was."""
+        work = partial(_done, partial(self._store.apply, batch))
+        outcome = await guarded(work, _APPLY_SECONDS)
+        return "" if outcome.value else f"applying changes failed: {outcome.error}"
+
+    def _lacks_vector(self, change: Change) -> bool:
+        return self._embedder is not None and change.op == "put" and change.vector is None
 
     def _read(self, conn: sqlite3.Connection, after: int) -> list[Change]:
         """The next changes of the log, each record as it is now."""
@@ -175,15 +229,30 @@ class Feed:
         identity = self._store.identity
         await self._database.write(partial(put_meta, key=self._key, value=identity))
 
+    async def _set_late(self, after: int | None) -> None:
+        """Kept in the ledger, so that the end of the process does not lose it."""
+        if after is None:
+            await self._database.write(partial(drop_meta, key=self._late_key))
+        else:
+            await self._database.write(partial(put_meta, key=self._late_key, value=str(after)))
+        self._late = after
+
     def _fail(self, why: str) -> None:
+        self._say(why)
+        self._ready = False
+
+    def _say(self, why: str) -> None:
         if not self.broken:
             self._told(self.name, why)
         self.broken = why
-        self._ready = False
 
     @property
     def _key(self) -> str:
         return f"{_KEY}{self.name}"
+
+    @property
+    def _late_key(self) -> str:
+        return f"late:{self.name}"
 
 
 def forget_indexes(conn: sqlite3.Connection) -> None:

@@ -96,8 +96,9 @@ class Keeping:
         self._loaded = LoadedScopes(database, identity)
         self._usage = Usage(database)
         self._vectorizer = Vectorizer(database, plugins.embedder, self._loaded, told)
+        stores = {} if database.read_only else plugins.stores
         self._feeds = [
-            Feed(name, store, database, identity, told) for name, store in plugins.stores.items()
+            Feed(name, store, database, identity, told) for name, store in stores.items()
         ]
 
     async def forget(
@@ -150,7 +151,10 @@ class Keeping:
         )
 
     async def verify(self) -> MemoryReport:
-        """What is wrong on disk, and which index lags; damage is reported, never raised."""
+        """What is wrong on disk, and with the indexes; damage is reported, never raised.
+
+        Indexes catch up with the log first; they are not looked at if it was opened read-only.
+        """
         report = await self._database.read(verify)
         newest, _ = await self._database.read(head)
         problems = [*_of_logs(self._database.path), *report.problems]
@@ -358,7 +362,8 @@ class Keeping:
         plugins = self._plugins
         for feed in self._feeds:
             await feed.close()
-        for plugin in (plugins.embedder, plugins.reranker, plugins.expander):
+        unused = () if self._feeds else plugins.stores.values()
+        for plugin in (plugins.embedder, plugins.reranker, plugins.expander, *unused):
             if plugin is not None:
                 await guarded(plugin.close, _CLOSE_SECONDS)
         await self._database.aclose()

@@ -78,7 +78,7 @@ class Memory(Inspecting):
             plugins: What helps to find things; closed with the memory.
             synchronous: ``full``: what is acknowledged survives a power cut; ``normal``: the end of
                 the process.
-            read_only: Whether nothing may change on disk.
+            read_only: Whether nothing may change on disk; indexes are left out then.
             clock: Dates what is remembered.
             told: Is told when a plugin could not help, by its name, and why.
             journals: Takes what is forgotten out of the sessions in the file, e.g.
@@ -157,6 +157,7 @@ class Memory(Inspecting):
         kinds: Iterable[str] = (),
         exclude: Iterable[str] = (),
         principal: str | None = None,
+        counts: bool = True,
     ) -> list[Hit]:
         """The memories that match best, best first; pinned preferences and instructions before.
 
@@ -168,6 +169,7 @@ class Memory(Inspecting):
             kinds: Only of these kinds; all if omitted.
             exclude: Ids that are not wanted, e.g. of what is in view anyway.
             principal: Who asks.
+            counts: Whether this counts as a use of what is found.
 
         Raises:
             InvalidArgument: An argument cannot be used.
@@ -184,7 +186,8 @@ class Memory(Inspecting):
             self._clock.now(),
         )
         hits = await self._recaller.recall(wanted, await self._candidates(wanted))
-        await self._usage.count(hits, wanted.now)
+        if counts:
+            await self._usage.count(hits, wanted.now)
         return hits
 
     async def get(

@@ -17,3 +17,8 @@ def get_meta(conn: sqlite3.Connection, key: str) -> str | None:
 def put_meta(conn: sqlite3.Connection, key: str, value: str) -> None:
     """Put a value under a key, in the place of the one before."""
     conn.execute("INSERT OR REPLACE INTO memory_meta VALUES (?, ?)", (key, value))
+
+
+def drop_meta(conn: sqlite3.Connection, key: str) -> None:
+    """Forget a key and its value, if there is one."""
+    conn.execute("DELETE FROM memory_meta WHERE key = ?", (key,))

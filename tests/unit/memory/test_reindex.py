@@ -1,66 +1,16 @@
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
-from massgen_core.memory import Candidate, Health, Memory, Plugins
+from massgen_core.memory import Memory, Plugins
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from doubles import Index, Letters
 
 ADA = {"user": "ada"}
-
-
-class Letters:
-    """An embedder that counts letters; `fails` times it fails first."""
-
-    def __init__(self, letters="aeiou", fails=0):
-        self.identity = f"letters/{letters}"
-        self.dimensions = len(letters)
-        self.letters = letters
-        self.fails = fails
-        self.made = []
-
-    async def embed(self, texts, /, *, purpose):
-        if self.fails:
-            self.fails -= 1
-            raise RuntimeError("no model")
-        if purpose == "document":
-            self.made += texts
-        return [[1.0 + text.count(letter) for letter in self.letters] for text in texts]
-
-    async def close(self):
-        pass
-
-
-class Index:
-    """An index in memory that counts how often it was emptied."""
-
-    identity = "index/1"
-
-    def __init__(self):
-        self.rows, self.seq, self.rebuilds = {}, 0, 0
-        self.broken = False
-
-    async def apply(self, batch, /):
-        for change in batch:
-            self.rows[change.record_id] = change.vector
-            self.seq = max(self.seq, change.seq)
-
-    async def search(self, query, vector, scope, k):
-        return [Candidate(key, 1.0) for key in self.rows][:k]
-
-    async def watermark(self):
-        return self.seq
-
-    async def health(self):
-        return Health(ok=True)
-
-    async def rebuild(self):
-        if self.broken:
-            raise RuntimeError("no disk")
-        self.rows, self.seq = {}, 0
-        self.rebuilds += 1
-
-    async def close(self):
-        pass
 
 
 async def fill(memory):
@@ -138,8 +88,6 @@ def test_another_embedder_is_filled_in_from_the_moment_of_opening(run):
 
 
 def test_a_damaged_memory_does_not_keep_others_from_their_vectors(run, tmp_path):
-    import sqlite3
-
     run(fill)
     with sqlite3.connect(tmp_path / "massgen.db") as conn:
         conn.execute("UPDATE memory_log SET text = 'x' WHERE seq BETWEEN 1 AND 64")
