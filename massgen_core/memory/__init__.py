@@ -13,6 +13,7 @@ from massgen_core.memory._explain import Explained, Explanation, LeftOut
 from massgen_core.memory._extraction import Asks, Extractor, Proposal
 from massgen_core.memory._facts import Facts, Summaries
 from massgen_core.memory._hits import Hit
+from massgen_core.memory._index_folder import IndexFolder, IndexState, storage_error
 from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._ledger import Revision
 from massgen_core.memory._lifecycle import Collected, Removal, Retention, worth
@@ -33,10 +34,12 @@ from massgen_core.memory._stores import (
     Reranker,
 )
 from massgen_core.memory._tending import Reindexed
+from massgen_core.memory._threaded import BlockingIndex, ThreadedStore
 from massgen_core.memory._verify import MemoryReport, Problem
 
 __all__ = [
     "Asks",
+    "BlockingIndex",
     "Brought",
     "Candidate",
     "Change",
@@ -52,6 +55,8 @@ __all__ = [
     "Health",
     "Hit",
     "Imported",
+    "IndexFolder",
+    "IndexState",
     "Journals",
     "LeftOut",
     "Memory",
@@ -76,11 +81,13 @@ __all__ = [
     "Size",
     "Snapshot",
     "Summaries",
+    "ThreadedStore",
     "Waiting",
     "check_snapshot",
     "erased_ids",
     "mend",
     "scope_of",
     "snapshots_of",
+    "storage_error",
     "worth",
 ]
