@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from massgen_core.testing._backend_suite import BackendSuite
     from massgen_core.testing._check import CheckResult, check_plugin
     from massgen_core.testing._embedder_suite import EmbedderSuite
-    from massgen_core.testing._installed import installed_embedder, installed_strategy
+    from massgen_core.testing._installed import (
+        installed_embedder,
+        installed_memory_store,
+        installed_strategy,
+    )
+    from massgen_core.testing._memory_store_faults import MemoryStoreFaultSuite
+    from massgen_core.testing._memory_store_suite import MemoryStoreSuite
     from massgen_core.testing._mock_provider import FAULTS, Fault, MockProvider, mock_provider
     from massgen_core.testing._packaging import PackagingSuite
     from massgen_core.testing._scripted import Answer, ScriptedBackend
@@ -35,6 +41,8 @@ __all__ = [
     "CheckResult",
     "EmbedderSuite",
     "Fault",
+    "MemoryStoreFaultSuite",
+    "MemoryStoreSuite",
     "MockProvider",
     "PackagingSuite",
     "ScriptedBackend",
@@ -43,6 +51,7 @@ __all__ = [
     "check_capabilities",
     "check_plugin",
     "installed_embedder",
+    "installed_memory_store",
     "installed_strategy",
     "mock_provider",
     "requires",
@@ -55,6 +64,8 @@ _HOME_OF: Final = {
     "CheckResult": "_check",
     "EmbedderSuite": "_embedder_suite",
     "Fault": "_mock_provider",
+    "MemoryStoreFaultSuite": "_memory_store_faults",
+    "MemoryStoreSuite": "_memory_store_suite",
     "MockProvider": "_mock_provider",
     "PackagingSuite": "_packaging",
     "ScriptedBackend": "_scripted",
@@ -63,6 +74,7 @@ _HOME_OF: Final = {
     "check_capabilities": "_suite",
     "check_plugin": "_check",
     "installed_embedder": "_installed",
+    "installed_memory_store": "_installed",
     "installed_strategy": "_installed",
     "mock_provider": "_mock_provider",
     "requires": "_suite",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SUITES: Final = {
     "strategy": ("StrategySuite", "PackagingSuite"),
     "embedder": ("EmbedderSuite", "PackagingSuite"),
+    "memory_store": ("MemoryStoreSuite", "MemoryStoreFaultSuite", "PackagingSuite"),
 }
 """Kinds that can be checked by registered name, with the suites that are run."""
 

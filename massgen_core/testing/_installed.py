@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from massgen_core.context import TruncationStrategy
-    from massgen_core.memory import Embedder
+    from massgen_core.memory import Embedder, MemoryStore
     from massgen_core.messages import JSONValue
     from massgen_core.plugin import Kind, Provides
 
@@ -50,6 +52,29 @@ def installed_embedder(name: str, settings: Mapping[str, JSONValue] | None = Non
         SettingsError: The settings are not those of the plugin.
     """
     return _host().create("embedder", name, settings, _context())
+
+
+def installed_memory_store(
+    name: str,
+    settings: Mapping[str, JSONValue] | None = None,
+    *,
+    data_dir: Path | None = None,
+    embedder: Embedder | None = None,
+) -> MemoryStore:
+    """A new memory store, made by the plugin that is installed under `name`.
+
+    Args:
+        name: Its registered name.
+        settings: Keys of its section of the settings; defaults if omitted.
+        data_dir: The folder it may keep files in.
+        embedder: What its factory is told to embed with.
+
+    Raises:
+        PluginError: It is not installed, or cannot be used.
+        SettingsError: The settings are not those of the plugin.
+    """
+    ctx = replace(_context(), data_dir=data_dir, embedder=lambda: embedder)
+    return _host().create("memory_store", name, settings, ctx)
 
 
 def installed_provides(kind: Kind, name: str) -> Provides:

@@ -11,6 +11,12 @@ import sys
 import pytest
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes known the marks of the suites, for where the plugin that obeys them is missing."""
+    config.addinivalue_line("markers", "timeout(seconds): read by pytest-timeout")
+    config.addinivalue_line("markers", "slow: begins many processes")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
