@@ -119,7 +119,7 @@ def template(session: nox.Session) -> None:
     install_workspace(session, groups=("lint", "test", "types"))
     with tempfile.TemporaryDirectory(prefix="massgen-template-") as folder:
         for kind in TEMPLATES:
-            name = f"brand_new_{kind}"
+            name = f"brand_new_{kind.replace('-', '_')}"
             session.run("mgc", "plugins", "new", kind, name, "--into", folder)
             project = Path(folder, f"massgen-brand-new-{kind}")
             install(session, "-e", str(project))

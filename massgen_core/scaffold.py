@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
-KINDS: Final = ("strategy", "embedder")
+KINDS: Final = ("strategy", "embedder", "memory-store")
 """Kinds of plugins there is a template of."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -68,7 +68,7 @@ def _words(kind: str, name: str, dist: str) -> dict[str, str]:
         "name": name,
         "dist": dist,
         "package": dist.replace("-", "_"),
-        "cls": "".join(word.capitalize() for word in [*name.split("_"), kind]),
+        "cls": "".join(word.capitalize() for word in [*name.split("_"), kind.rpartition("-")[2]]),
         "bounds": f">={major}.{minor},<{major}.{int(minor) + 1}",
     }
 

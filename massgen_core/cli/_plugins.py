@@ -163,29 +163,30 @@ def _examined(host: "PluginHost", report: "PluginReport") -> _Finding:
 def _tried(host: "PluginHost", item: "Provided") -> tuple[str, str]:
     """What is wrong with one thing when it is made with its default settings, and what to do."""
     import asyncio
+    from tempfile import TemporaryDirectory
 
     from massgen_core.clock import SYSTEM_CLOCK
     from massgen_core.plugin import PluginContext
     from massgen_core.tokens import ModelCatalogue
 
-    try:
-        made = host.create(
-            item.kind, item.name, None, PluginContext(SYSTEM_CLOCK, None, ModelCatalogue.shipped())
-        )
-    except (InvalidSetting, UnknownSetting) as exc:
-        return "", f"{item.name} needs settings: {exc.message}"
-    except MassgenError as exc:
-        return exc.message, exc.hint
-    close = getattr(made, "aclose", None) or getattr(made, "close", None)
-    if close is not None:
-        asyncio.run(close())
+    with TemporaryDirectory(prefix="massgen-doctor-") as folder:
+        ctx = PluginContext(SYSTEM_CLOCK, Path(folder), ModelCatalogue.shipped())
+        try:
+            made = host.create(item.kind, item.name, None, ctx)
+        except (InvalidSetting, UnknownSetting) as exc:
+            return "", f"{item.name} needs settings: {exc.message}"
+        except MassgenError as exc:
+            return exc.message, exc.hint
+        close = getattr(made, "aclose", None) or getattr(made, "close", None)
+        if close is not None:
+            asyncio.run(close())
     return "", ""
 
 
 @command(app, "new")
 def new(
     cli: Cli,
-    kind: Annotated[str, typer.Argument(help="What it provides: strategy, embedder.")],
+    kind: Annotated[str, typer.Argument(help="It provides a strategy, embedder or memory-store.")],
     name: Annotated[str, typer.Argument(help="Its registered name, e.g. keep_questions.")],
     into: Annotated[
         Path, typer.Option(help="Folder that gets the distribution's folder.", show_default=".")

@@ -19,13 +19,18 @@ from test_plugin_distributions import Environment
 from massgen_core.scaffold import KINDS, write_plugin
 
 ROOT = Path(__file__).parents[2]
+STORE = ROOT / "docs" / "how-to" / "write-a-memory-store.md"
 TUTORIAL = ROOT / "docs" / "tutorials" / "first-strategy.md"
+
+
+def name_of(kind):
+    return f"new_{kind.replace('-', '_')}"
 
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scaffold")
-    return {kind: write_plugin(kind, f"new_{kind}", folder)[0].parent for kind in KINDS}
+    return {kind: write_plugin(kind, name_of(kind), folder)[0].parent for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +57,11 @@ def test_there_is_a_template_of_each_kind():
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_installed_registered_and_passes_its_own_tests(environment, projects, kind):
     assert "active" == environment.reports()[f"massgen-new-{kind}"]["state"]
-    quick = ("-k", "not TestStrategy") if kind == "strategy" else ()  # its suite is run below
-    words = "-m", "pytest", "-q", "-p", "no:cacheprovider", *quick
+    quick = {
+        "strategy": ("-k", "not TestStrategy"),  # its suite is run below
+        "memory-store": ("-k", "not Faults"),  # it begins many processes
+    }
+    words = "-m", "pytest", "-q", "-p", "no:cacheprovider", *quick.get(kind, ())
     assert "passed" in run(environment.python, *words, cwd=projects[kind])
 
 
@@ -82,15 +90,32 @@ def test_an_embedder_can_be_checked_by_its_name(environment, tmp_path):
     ]
 
 
+def files_of(page, *names):
+    """The files of a plugin that a page writes: their paths and what they hold."""
+    files = r"<!-- file: (massgen-\S+) -->\n+```python\n(.*?)```"
+    found = re.findall(files, page.read_text("utf-8"), re.DOTALL)
+    return [(path, body) for path, body in found if Path(path).name in names]
+
+
 @pytest.mark.timeout(300)  # the whole suite of strategies, twice
 @pytest.mark.skipif(not TUTORIAL.is_file(), reason="needs the source tree")
 def test_the_strategy_of_the_tutorial_passes_the_suite_and_is_short(environment, tmp_path):
     project = write_plugin("strategy", "keep_questions", tmp_path)[0].parent
-    text = TUTORIAL.read_text("utf-8")
-    [(path, body)] = re.findall(
-        r"<!-- file: (\S+strategy\.py) -->\n+```python\n(.*?)```", text, re.DOTALL
-    )
+    [(path, body)] = files_of(TUTORIAL, "strategy.py")
     assert len(body.splitlines()) < 40
     (tmp_path / path).write_text(body, "utf-8")
     environment.install("--no-deps", "--no-build-isolation", "--force-reinstall", project)
     run(environment.python, "-m", "massgen_core", "plugins", "check", "keep_questions", cwd=project)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not STORE.is_file(), reason="needs the source tree")
+def test_the_memory_store_of_the_how_to_passes_its_suites(environment, tmp_path):
+    project = write_plugin("memory-store", "shelf", tmp_path)[0].parent
+    files = files_of(STORE, "store.py", "plugin.py")
+    assert 2 == len(files)
+    for path, body in files:
+        (tmp_path / path).write_text(body, "utf-8")
+    environment.install("--no-deps", "--no-build-isolation", "--force-reinstall", project)
+    run(environment.python, "-m", "massgen_core", "plugins", "check", "shelf", cwd=project)
