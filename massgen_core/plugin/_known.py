@@ -13,6 +13,8 @@ KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "local"): "massgen-local",
     ("embedder", "minilm"): "massgen-embed-minilm",
     ("embedder", "openai_embeddings"): "massgen-embed-openai",
+    ("memory_store", "chroma"): "massgen-chroma",
+    ("memory_store", "mem0"): "massgen-mem0",
     ("strategy", "digest"): "massgen-digest",
     ("strategy", "priority"): "massgen-priority",
     ("strategy", "relevance"): "massgen-relevance",
