@@ -25,8 +25,8 @@ _AT_ONCE: Final = 4096
 """Windows that are summed together: 6 MB of vectors of 384 numbers."""
 _DIGITS: Final = 6
 """Cosines are rounded, so that sums do not depend on the order of what is summed."""
-_FLAT: Final = 1e-9
-"""Scores this near are one score."""
+_FLAT: Final = 1e-3
+"""Scores this near are one score: vectors are kept in half precision, and noise must not rank."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from massgen_core.errors import InvalidArgument, PackageMissing
@@ -24,7 +24,8 @@ def numbers(found):
 
 def normal(values):
     span = np.ptp(values)
-    return (values - values.min()) / span if span > 1e-6 else np.ones_like(values)
+    assume(not 5e-4 < span < 2e-3)  # whether these count as one score is left to rounding
+    return (values - values.min()) / span if span > 1e-3 else np.ones_like(values)
 
 
 def units(vectors):
@@ -53,6 +54,7 @@ def test_words_and_meaning_add_up():
 
 
 @given(VECTORS)
+@example([[0, 1, 0], [0, -1, 1], [-4, 2, 3]])  # windows of one score
 def test_the_scores_are_cosines_of_the_text_with_its_neighbours_and_of_its_windows_mean(vectors):
     """Worked out again from the whole vectors."""
     threads, ours, count = Threads(), Vectors(3), len(vectors)
