@@ -4,26 +4,32 @@
 
 LoCoMo (Maharana et al.: Evaluating Very Long-Term Conversational Memory of LLM Agents, ACL 2024)
 is CC BY-NC 4.0 and not part of the repository: `MASSGEN_LOCOMO` names a file or a folder of it.
-Methods that need vectors run if the plugin massgen-embed-minilm is installed.
+Methods that need vectors run if the plugin massgen-embed-minilm is installed, Chroma and mem0 if
+theirs are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import math
 import re
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections import Counter, defaultdict
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from dialogues import asked, locomo, made_up
 
+from massgen_core.memory import Scope
 from massgen_core.memory._dates import spelled
 from massgen_core.memory._lexicon import terms_of
 from massgen_core.memory._ranking import Doc, ScopeIndex, passage_of
@@ -99,6 +105,53 @@ def fused(docs: list[Doc], vectors: Vectors) -> Search:
     return search
 
 
+def chroma(docs: list[Doc], vectors: Vectors) -> Search:
+    """The library itself, with the same vectors."""
+    import chromadb
+
+    client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
+    held = client.create_collection(f"talk-{id(docs)}", metadata={"hnsw:space": "cosine"})
+    held.add(ids=[str(doc.number) for doc in docs], embeddings=vectors)
+
+    def search(_: str, vector: Vectors) -> list[int]:
+        found = held.query(query_embeddings=[vector], n_results=max(CUTS), include=[])
+        return [int(number) for number in found["ids"][0]]
+
+    return search
+
+
+class Ready:
+    """Gives mem0 the vectors that are there already; `asked` is the question's."""
+
+    def __init__(self, known: dict[str, Vectors]) -> None:
+        self.known, self.asked = known, next(iter(known.values()))
+
+    def embed(self, text: str, memory_action: str | None = None) -> list[float]:
+        return (self.asked if memory_action == "search" else self.known[text]).tolist()
+
+    def embed_batch(self, texts: list[str], memory_action: str | None = None) -> list[list[float]]:
+        return [self.embed(text, memory_action) for text in texts]
+
+
+def mem0(docs: list[Doc], vectors: Vectors) -> Search:
+    """The library itself, with its default store and the same vectors; it extracts nothing."""
+    from massgen_mem0.engine import Engine
+
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    ready = Ready({passage_of(doc): vectors[n] for n, doc in enumerate(docs)})
+    scope, engine = Scope(user="u"), Engine(folder / "store", folder, DIMENSIONS, ready, None)
+    atexit.register(engine.close)
+    for doc in docs:
+        engine.add(str(doc.number), scope, passage_of(doc), infer=False)
+
+    def search(query: str, vector: Vectors) -> list[int]:
+        ready.asked = vector
+        return [int(one.record_id) for one in engine.search(query, scope, max(CUTS))]
+
+    return search
+
+
 def ours(docs: list[Doc], vectors: Vectors | None) -> Search:
     index = ScopeIndex()
     for n, doc in enumerate(docs):
@@ -112,6 +165,10 @@ def ours(docs: list[Doc], vectors: Vectors | None) -> Search:
 
 WORDS = {"BM25": plain, "BM25, stemmed, tuned": tuned, "ours": ours}
 MEANING = {"MiniLM (Chroma's default model)": dense, "BM25 + MiniLM, RRF-60": fused}
+if find_spec("chromadb"):
+    MEANING |= {"Chroma, the same vectors": chroma}
+if find_spec("massgen_mem0"):
+    MEANING |= {"mem0, the same vectors": mem0}
 MEANING |= {"ours, with MiniLM": ours}
 
 
