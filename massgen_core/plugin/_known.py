@@ -9,8 +9,16 @@ if TYPE_CHECKING:
 
     from massgen_core.plugin._provides import Kind
 
+_OPENAI: Final = (
+    *("azure_openai", "cerebras", "deepseek", "fireworks", "groq", "lm_studio", "mistral"),
+    *("moonshot", "nebius", "ollama", "openai", "openrouter", "poe", "qwen", "sglang", "together"),
+    *("vllm", "xai", "zai"),
+)
+"""The backends of massgen-openai; a test compares them with its rows."""
+
 KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "local"): "massgen-local",
+    **{("backend", name): "massgen-openai" for name in _OPENAI},
     ("embedder", "minilm"): "massgen-embed-minilm",
     ("embedder", "openai_embeddings"): "massgen-embed-openai",
     ("memory_store", "chroma"): "massgen-chroma",

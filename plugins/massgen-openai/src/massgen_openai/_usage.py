@@ -1,0 +1,48 @@
+"""What providers counted, in their several words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from massgen_core.events import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def chat_usage(counted: Mapping[str, Any]) -> Usage:
+    """The usage of a chat completion.
+
+    OpenAI counts reasoning as a part of the completion, xAI beside it; the total tells. What was
+    read from the cache is `prompt_tokens_details.cached_tokens` or, at DeepSeek,
+    `prompt_cache_hit_tokens`, at Moonshot `cached_tokens`.
+    """
+    prompt, completion = _number(counted, "prompt_tokens"), _number(counted, "completion_tokens")
+    inner = _part(counted, "completion_tokens_details")
+    reasoning = _number(inner, "reasoning_tokens") or _number(counted, "reasoning_tokens")
+    if reasoning and _number(counted, "total_tokens") == prompt + completion + reasoning:
+        completion += reasoning
+    cached = (
+        _number(_part(counted, "prompt_tokens_details"), "cached_tokens")
+        or _number(counted, "prompt_cache_hit_tokens")
+        or _number(counted, "cached_tokens")
+    )
+    return Usage(prompt, completion, min(cached, prompt), min(reasoning, completion))
+
+
+def responses_usage(counted: Mapping[str, Any]) -> Usage:
+    """The usage of a response."""
+    prompt, completion = _number(counted, "input_tokens"), _number(counted, "output_tokens")
+    cached = _number(_part(counted, "input_tokens_details"), "cached_tokens")
+    reasoning = _number(_part(counted, "output_tokens_details"), "reasoning_tokens")
+    return Usage(prompt, completion, min(cached, prompt), min(reasoning, completion))
+
+
+def _part(counted: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = counted.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(counted: Mapping[str, Any], key: str) -> int:
+    found = counted.get(key)
+    return found if isinstance(found, int) else 0
