@@ -17,6 +17,7 @@ _OPENAI: Final = (
 """The backends of massgen-openai; a test compares them with its rows."""
 
 KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
+    ("backend", "anthropic"): "massgen-anthropic",
     ("backend", "local"): "massgen-local",
     **{("backend", name): "massgen-openai" for name in _OPENAI},
     ("embedder", "minilm"): "massgen-embed-minilm",
