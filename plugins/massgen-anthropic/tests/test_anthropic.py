@@ -166,6 +166,14 @@ def test_stop_reasons_are_translated(server, reason, expected):
     assert expected == ask(server.url)[-1].reason
 
 
+def test_a_refusal_before_the_first_word_is_filtered_content(server):
+    details = {"type": "refusal", "category": "bio", "explanation": "It could do harm."}
+    delta = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
+    server.says(START, {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 0}})
+    with pytest.raises(ContentFiltered, match="It could do harm"):
+        ask(server.url)
+
+
 def test_a_stream_without_an_end_is_transient_after_its_text(server):
     server.says(START, *text(0, "Half of"))
     seen = []

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_anthropic._blocks import PROVIDER
-from massgen_core.errors import Transient
+from massgen_core.errors import ContentFiltered, Transient
 from massgen_core.events import (
     Finished,
     FinishReason,
@@ -47,9 +47,35 @@ class Answer:
         self._blocks: dict[int, _Block] = {}
         self._counted: dict[str, int] = {}
         self._reason = ""
+        self._why = "the model refused"
+        self._said = False
 
     def feed(self, event: RawMessageStreamEvent) -> list[BackendEvent]:
         """What the next event of the stream says."""
+        out = self._read(event)
+        self._said = self._said or any(isinstance(each, TextDelta | ToolCalled) for each in out)
+        return out
+
+    def end(self) -> list[BackendEvent]:
+        """The last events.
+
+        Raises:
+            Transient: The stream ended before the answer did.
+            ContentFiltered: The model refused before its first word.
+        """
+        if not self._reason:
+            raise Transient("the answer broke off", backend=PROVIDER)
+        if self._reason == "refusal" and not self._said:
+            raise ContentFiltered(self._why, backend=PROVIDER)
+        out: list[BackendEvent] = []
+        for block in self._blocks.values():  # some servers do not say where a block ends
+            out += block.ended(self._asked)
+        if self._counted:
+            out.append(self._usage())
+        out.append(Finished(REASONS.get(self._reason, "error"), self._model))
+        return out
+
+    def _read(self, event: RawMessageStreamEvent) -> list[BackendEvent]:
         match event.type:
             case "content_block_delta":
                 return self._blocks[event.index].add(event)
@@ -64,26 +90,12 @@ class Answer:
                 self._count(event.message.usage)
             case "message_delta":
                 self._reason = event.delta.stop_reason or self._reason
+                if event.delta.stop_details is not None:
+                    self._why = event.delta.stop_details.explanation or self._why
                 self._count(event.usage)
             case "message_stop":
                 pass
         return []
-
-    def end(self) -> list[BackendEvent]:
-        """The last events.
-
-        Raises:
-            Transient: The stream ended before the answer did.
-        """
-        if not self._reason:
-            raise Transient("the answer broke off", backend=PROVIDER)
-        out: list[BackendEvent] = []
-        for block in self._blocks.values():  # some servers do not say where a block ends
-            out += block.ended(self._asked)
-        if self._counted:
-            out.append(self._usage())
-        out.append(Finished(REASONS.get(self._reason, "error"), self._model))
-        return out
 
     def _count(self, usage: Any) -> None:
         """Keeps what is named: the counts of a stream are cumulative, later ones replace."""

@@ -21,7 +21,7 @@ from massgen_core.errors import InvalidRequest
 from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from massgen_core.errors import BackendError
     from massgen_core.events import BackendEvent
@@ -63,12 +63,14 @@ class AnthropicBackend:
         try:
             async with self._client.stream(body, self._betas) as chunks:
                 async for chunk in chunks:
-                    for event in _understood(answer.feed, chunk):
+                    for event in answer.feed(chunk):
                         yield event
+            for event in answer.end():
+                yield event
         except (*_FAILURES, ValueError) as exc:
             raise self.classify(exc) from exc
-        for event in _understood(answer.end):
-            yield event
+        except (AttributeError, KeyError, TypeError) as exc:
+            raise malformed(exc) from exc  # the SDK promises fields that it does not check
 
     async def count_tokens(self, request: Request, /) -> int:
         """Tokens of the whole prompt as the provider will count it."""
@@ -137,13 +139,6 @@ class AnthropicBackend:
     def _betas(self) -> tuple[str, ...]:
         editing = (_EDITING,) if self._settings.clear_tool_results_at is not None else ()
         return (*editing, *self._settings.betas)
-
-
-def _understood(read: Callable[..., list[BackendEvent]], *chunk: object) -> list[BackendEvent]:
-    try:
-        return read(*chunk)
-    except (AttributeError, KeyError, TypeError) as exc:  # the SDK checks no event for its fields
-        raise malformed(exc) from exc
 
 
 def _thinking(settings: AnthropicSettings, most: int, wire: Wire) -> Mapping[str, Any] | None:
