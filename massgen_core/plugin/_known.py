@@ -18,6 +18,7 @@ _OPENAI: Final = (
 
 KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("backend", "anthropic"): "massgen-anthropic",
+    ("backend", "gemini"): "massgen-gemini",
     ("backend", "local"): "massgen-local",
     **{("backend", name): "massgen-openai" for name in _OPENAI},
     ("embedder", "minilm"): "massgen-embed-minilm",
