@@ -14,6 +14,12 @@ _SECRET_KEY: Final = re.compile(
     r"|token|secrets?|client_?secret|passw(or)?ds?|passphrase|(proxy_)?authorization"
     r"|credentials?|(set_)?cookies?)$"
 )
+_KEY_FORMS: Final = re.compile(
+    r"\b(sk-[\w-]{16,}|xai-[\w-]{16,}|gsk_\w{16,}|AIza[\w-]{30,}|AKIA[A-Z0-9]{16}"
+    r"|gh[pousr]_\w{20,}|hf_\w{20,}|xox[abprs]-[\w-]{10,}|nvapi-[\w-]{16,})"
+    r"|(?<=\bBearer )[\w.~+/=-]{16,}"
+)
+"""Keys of providers, as they look in a text."""
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -21,6 +27,11 @@ def looks_secret(key: str) -> bool:
     """Whether a key is named like a secret: ``api_key``, ``X-Auth-Token``; not ``max_tokens``."""
     snake = _CAMEL.sub("_", key).lower().replace("-", "_")
     return _SECRET_KEY.search(snake) is not None
+
+
+def scrubbed(text: str) -> str:
+    """The text with stars in place of what has the form of a provider's key."""
+    return _KEY_FORMS.sub(STARS, text)
 
 
 def is_secret(value: object) -> bool:

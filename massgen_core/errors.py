@@ -50,6 +50,7 @@
     │   ├── ContentFiltered
     │   ├── MalformedHistory
     │   ├── Transient
+    │   │   └── CircuitOpen
     │   └── Fatal
     └── AgentError
         └── TooManySteps
@@ -653,6 +654,28 @@ class Transient(BackendError):
     """A fault that is likely to pass: overload, a dropped connection, a stall."""
 
     code = "transient"
+
+
+class CircuitOpen(Transient):
+    """The backend failed too often in a row and is not asked for a while.
+
+    Attributes:
+        retry_after: Seconds until it is tried again.
+    """
+
+    code = "circuit-open"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float,
+        backend: str = "",
+        status: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, backend=backend, status=status, hint=hint)
+        self.retry_after = retry_after
 
 
 class Fatal(BackendError):

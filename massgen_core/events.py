@@ -301,6 +301,8 @@ class Usage:
         completion: The answer, reasoning included.
         cached: The part of `prompt` read from the provider's cache.
         reasoning: The part of `completion` that was reasoning.
+        cache_write: The part of `prompt` written to the provider's cache, if that has a price.
+        cost: In millionths of a US dollar; None if the model's prices are not known.
     """
 
     kind: ClassVar[str] = "backend.usage"
@@ -308,6 +310,8 @@ class Usage:
     completion: int
     cached: int = 0
     reasoning: int = 0
+    cache_write: int = 0
+    cost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +321,43 @@ class Finished:
     kind: ClassVar[str] = "backend.finished"
     reason: FinishReason
     model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request is held back, and sent (again) after a while. Told by the core, not by backends.
+
+    Attributes:
+        backend: Registered name of the backend.
+        seconds: How long.
+        cause: ``rate_limit`` (the provider said so), ``fault`` (one that is likely to pass) or
+            ``limit`` (one of the settings).
+        attempt: How often this request was sent so far.
+        reason: What the provider said, or which limit it is.
+    """
+
+    kind: ClassVar[str] = "backend.waiting"
+    backend: str
+    seconds: float
+    cause: Literal["rate_limit", "fault", "limit"]
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitOpened:
+    """A backend failed so often in a row that it is not asked for a while.
+
+    Attributes:
+        backend: Registered name of the backend.
+        failures: How often.
+        seconds: How long it is not asked; then one request tries it.
+    """
+
+    kind: ClassVar[str] = "backend.circuit_opened"
+    backend: str
+    failures: int
+    seconds: float
 
 
 # Agent
@@ -414,8 +455,9 @@ ContextEvent: TypeAlias = (
     ContextFitted | ContextMeasured | FitEvent | OverflowReported | HistoryRepaired
 )
 MemoryEvent: TypeAlias = SessionResumed | JournalQuarantined | MemoryRecalled | MemoryDegraded
+Notice: TypeAlias = Waiting | CircuitOpened
 BackendEvent: TypeAlias = (
-    TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished
+    TextDelta | ReasoningDelta | ReasoningBlock | ToolCalled | Usage | Finished | Notice
 )
 AgentEvent: TypeAlias = MessageAppended | ToolStarted | ToolFinished | FallbackUsed | TurnFinished
 PluginEvent: TypeAlias = PluginFailed

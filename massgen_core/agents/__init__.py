@@ -2,6 +2,7 @@
 
 from massgen_core.agents._agent import Agent, Fallback
 from massgen_core.agents._longterm import LongTerm
+from massgen_core.agents._spent import Spent, spent
 from massgen_core.agents._tools import Function, Tool
 
-__all__ = ["Agent", "Fallback", "Function", "LongTerm", "Tool"]
+__all__ = ["Agent", "Fallback", "Function", "LongTerm", "Spent", "Tool", "spent"]

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from massgen_core.events import (
     BackendEvent,
+    CircuitOpened,
     Finished,
     ReasoningBlock,
     ReasoningDelta,
     TextDelta,
     ToolCalled,
     Usage,
+    Waiting,
 )
 from massgen_core.messages import Message, Part, Text
 
@@ -54,7 +56,7 @@ class Answer:
                 self.usage = event
             case Finished():
                 self.finished = event
-            case ReasoningDelta():
+            case ReasoningDelta() | Waiting() | CircuitOpened():
                 pass
             case _:
                 assert_never(event)
@@ -112,10 +114,13 @@ class Answer:
 
 
 def total(usages: list[Usage]) -> Usage:
-    """The sum of what several calls used."""
+    """The sum of what several calls used; its cost is known if that of each is."""
+    costs = [usage.cost for usage in usages if usage.cost is not None]
     return Usage(
         prompt=sum(usage.prompt for usage in usages),
         completion=sum(usage.completion for usage in usages),
         cached=sum(usage.cached for usage in usages),
         reasoning=sum(usage.reasoning for usage in usages),
+        cache_write=sum(usage.cache_write for usage in usages),
+        cost=sum(costs) if costs and len(costs) == len(usages) else None,
     )

@@ -57,6 +57,8 @@ def usage_body(usage: Usage, counted: int, answer: int) -> dict[str, JSONValue]:
         "completion": usage.completion,
         "cached": usage.cached,
         "reasoning": usage.reasoning,
+        "cache_write": usage.cache_write,
+        "cost": usage.cost,
     }
 
 

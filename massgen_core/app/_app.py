@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Self, cast
 
@@ -13,7 +12,8 @@ from massgen_core.context import ContextEngine
 from massgen_core.errors import UnknownModel
 from massgen_core.events import MemoryDegraded
 from massgen_core.plugin import PluginContext, PluginHost
-from massgen_core.settings import DEFAULT_BACKEND, load_settings, read_names
+from massgen_core.providers import Providers
+from massgen_core.settings import load_settings, read_names
 from massgen_core.tokens import ModelCatalogue, ModelInfo, counter_for
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class App:
         loaded: The settings and where each came from.
         host: The plugins.
         models: The catalogue of models, with the corrections of the settings.
+        providers: The backends, and what was used of them.
         path: The database file, or its folder.
         degraded: What plugins of memory could not do so far.
     """
@@ -56,9 +57,10 @@ class App:
         self.models = ModelCatalogue.shipped().with_overrides(overrides)
         self._clock = clock
         self._stack = AsyncExitStack()
+        self.providers = Providers(
+            host, lambda: self.context, self.settings.backend, self.models, self._stack
+        )
         self._store: SessionStore | None = None
-        self._backend: Backend | None = None
-        self._others: dict[str, Backend] = {}
         self._embedder: Embedder | None = None
         self._memory: Memory | None = None
         self.degraded: list[MemoryDegraded] = []
@@ -206,13 +208,7 @@ class App:
         Raises:
             PluginError: It is not installed, or broken.
         """
-        if self._backend is None:
-            chosen = self.settings.backend
-            name = DEFAULT_BACKEND if chosen is None else chosen.name
-            own = None if chosen is None else chosen.settings
-            self._backend = self.host.create("backend", name, own, self.context)
-            self._stack.push_async_callback(self._backend.aclose)
-        return self._backend
+        return self.providers.main()
 
     def embedder(self) -> Embedder | None:
         """The embedder that the settings choose; None if they choose none.
@@ -236,18 +232,7 @@ class App:
             PluginError: It is not installed, or broken.
             SettingsError: The section cannot be used.
         """
-        own = dict(section or {})
-        name, model = own.pop("name", None), own.pop("model", None)
-        chosen = self.settings.backend
-        agents = DEFAULT_BACKEND if chosen is None else chosen.name
-        if name in (None, agents) and not own:
-            return self.backend(), str(model or self.model)
-        key = json.dumps([name, own], sort_keys=True)
-        if key not in self._others:
-            backend = self.host.create("backend", str(name or agents), own, self.context)
-            self._stack.push_async_callback(backend.aclose)
-            self._others[key] = backend
-        return self._others[key], str(model or self._others[key].name)
+        return self.providers.of(section, self.model)
 
     @property
     def model(self) -> str:

@@ -1,17 +1,45 @@
 """How the engine talks to a model: one turn in, a stream of events out.
 
 A backend knows one provider. It has no tool loop, no retry and no history: the agent owns these.
+What makes one patient is wrapped around it, and is a backend itself: `Retrying`, `Guarded`,
+`Limited`, `Watched`, `Accounted`, `Recorded`; `Endpoints.wrap` puts them in order.
 """
 
+from massgen_core._redact import scrubbed
+from massgen_core.backends._account import Account, Accounted, Accounts
+from massgen_core.backends._breaker import Circuit, Guarded
+from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
+from massgen_core.backends._limit import Limited, Limiter
 from massgen_core.backends._overflow import Refusal, classify_text, fills_window
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
+from massgen_core.backends._record import Recorded, Recording, Replayed
+from massgen_core.backends._retry import Retrying
+from massgen_core.backends._watch import Watched
+from massgen_core.backends._wrapper import Timing
 
 __all__ = [
+    "Account",
+    "Accounted",
+    "Accounts",
     "Backend",
     "Caps",
+    "Circuit",
     "CountsTokens",
+    "Endpoints",
+    "Guarded",
+    "Limited",
+    "Limiter",
+    "Policy",
+    "Recorded",
+    "Recording",
     "Refusal",
+    "Replayed",
     "Request",
+    "Retrying",
+    "Timing",
+    "Watched",
     "classify_text",
+    "endpoint_of",
     "fills_window",
+    "scrubbed",
 ]

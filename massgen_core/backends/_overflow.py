@@ -7,6 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from massgen_core._redact import scrubbed
 from massgen_core.backends import _refusals as known
 from massgen_core.errors import ContextOverflow, MalformedHistory, QuotaExceeded, RateLimited
 
@@ -48,7 +49,7 @@ def classify_text(
     """
     text = message.translate(_QUOTES)
     kind = _kind(text, str(code or "").lower(), status)
-    shown = message or f"HTTP status {status}"
+    shown = scrubbed(message) or f"HTTP status {status}"
     match kind:
         case "overflow":
             limit, used, answer = _sizes(text)

@@ -20,6 +20,7 @@ from massgen_core.cli import (
     _run,
     _sessions,
     _upkeep,
+    _usage,
 )
 from massgen_core.cli._codes import MEANINGS
 from massgen_core.cli._command import shaped, take_options
@@ -68,6 +69,7 @@ app.callback(
     no_args_is_help=True,
 )(shaped(_root, [_VERSION]))
 _run.add_to(app)
+_usage.add_to(_sessions.app)
 app.add_typer(_sessions.app, name="session")
 _insight.add_to(_memory.app)
 _learning.add_to(_memory.app)

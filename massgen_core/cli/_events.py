@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from massgen_core.events import (
     BackgroundMissed,
+    CircuitOpened,
     ContextFitted,
     ContextMeasured,
     FallbackUsed,
@@ -29,6 +30,7 @@ from massgen_core.events import (
     ToolStarted,
     TurnFinished,
     Usage,
+    Waiting,
 )
 
 if TYPE_CHECKING:
@@ -39,11 +41,20 @@ if TYPE_CHECKING:
         Event,
         FitEvent,
         MemoryEvent,
+        Notice,
         Operation,
     )
 
 HANDLE: Final = "HANDLE"
 _SHORT: Final = 72
+_CENT: Final = 0.01
+_WHOLE: Final = 10
+"""Seconds from which on fractions do not matter."""
+_CAUSES: Final = {
+    "rate_limit": "rate limited",
+    "fault": "a request failed",
+    "limit": "a limit of the settings is reached",
+}
 _OVERFLOWS: Final = {
     "refused": "the provider refused the request as too long{}; sending less",
     "cut": "the window filled while the answer was written{}; going on with less",
@@ -77,6 +88,8 @@ def lines(event: Event, *, restore: str = HANDLE, verbose: bool = False) -> list
             return [f"plugin {event.name} of {event.dist} failed: {event.error}"]
         case ToolStarted() | ToolFinished() | MessageAppended() | FallbackUsed() | TurnFinished():
             return _agent(event, verbose=verbose)
+        case Waiting() | CircuitOpened():
+            return [_notice(event)]
         case (
             TextDelta() | ReasoningDelta() | ReasoningBlock() | ToolCalled() | Usage() | Finished()
         ):
@@ -118,6 +131,13 @@ def gauge(measured: ContextMeasured) -> str:
         f"{line}, {measured.free:,} free, {measured.reserve:,} kept for the answer; "
         f"window {measured.window:,}"
     )
+
+
+def dollars(millionths: int) -> str:
+    """An amount of money, to at least two digits that are not zero."""
+    amount = millionths / 1_000_000
+    digits = 2 if not millionths or amount >= 1 else 4 if amount >= _CENT else 6
+    return f"${amount:,.{digits}f}"
 
 
 def short(text: str) -> str:
@@ -200,9 +220,29 @@ def _agent(event: AgentEvent, *, verbose: bool) -> list[str]:
             return [f"asking {event.model} of {event.backend} instead: {event.error}"]
         case TurnFinished():
             calls = "model call" if event.steps == 1 else "model calls"
-            return [f"finished after {event.steps} {calls}"] if verbose else []
+            cost = "" if event.usage.cost is None else f", {dollars(event.usage.cost)}"
+            return [f"finished after {event.steps} {calls}{cost}"] if verbose else []
         case _:
             assert_never(event)
+
+
+def _notice(event: Notice) -> str:
+    match event:
+        case Waiting():
+            again = f", then attempt {event.attempt + 1}" if event.attempt else ""
+            why = f"{event.backend}: {_CAUSES[event.cause]}, waiting {_seconds(event.seconds)}"
+            return f"{why}{again}: {short(event.reason)}"
+        case CircuitOpened():
+            return (
+                f"{event.backend}: failed {event.failures} times in a row; "
+                f"not asked for {_seconds(event.seconds)}"
+            )
+        case _:
+            assert_never(event)
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.0f} s" if number >= _WHOLE else f"{number:.1f} s"
 
 
 def _backend(event: BackendEvent) -> list[str]:
@@ -210,10 +250,11 @@ def _backend(event: BackendEvent) -> list[str]:
         case ToolCalled():
             return [f"the model calls {event.call.name} {short(event.call.arguments)}"]
         case Usage():
-            return [f"used {event.prompt:,} prompt and {event.completion:,} answer tokens"]
+            cost = "" if event.cost is None else f", {dollars(event.cost)}"
+            return [f"used {event.prompt:,} prompt and {event.completion:,} answer tokens{cost}"]
         case Finished():
             return [f"the answer ended: {event.reason}"]
-        case TextDelta() | ReasoningDelta() | ReasoningBlock():
+        case TextDelta() | ReasoningDelta() | ReasoningBlock() | Waiting() | CircuitOpened():
             return []
         case _:
             assert_never(event)

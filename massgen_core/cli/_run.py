@@ -31,6 +31,19 @@ class _Wishes:
     tools: Sequence[str]
     max_steps: int | None
     path: Path | None
+    record: Path | None = None
+    replay: Path | None = None
+
+    def app(self, cli: Cli) -> "App":
+        """The app of the settings; its backends are recorded, or replayed."""
+        if self.record is not None and self.replay is not None:
+            raise InvalidArgument("--record and --replay exclude each other")
+        app = cli.app(self.path)
+        if self.record is not None:
+            app.providers.record(self.record)
+        if self.replay is not None:
+            app.providers.replay(self.replay)
+        return app
 
     async def talk(self, cli: Cli, app: "App", session: str | None, said: str | None) -> "Talk":
         """The agent on its session; both are closed with the app."""
@@ -59,6 +72,13 @@ MaxSteps = Annotated[
     int | None,
     typer.Option(help="Model calls in one turn; agent.max_steps if omitted.", min=1),
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(help="File that gets what the backend was asked and answered, without keys."),
+]
+Replay = Annotated[
+    Path | None, typer.Option(help="Recording that answers in place of the backend.")
+]
 SessionId = Annotated[
     str | None, typer.Option("--session", help="Session to write to; a new one if omitted.")
 ]
@@ -79,9 +99,12 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a session that was interrupted.")
     ] = False,
+    *,
     instructions: Instructions = None,
     tool: Tools = None,
     max_steps: MaxSteps = None,
+    record: Record = None,
+    replay: Replay = None,
     path: DatabasePath = None,
 ) -> Reply:
     """Works on one task with the backend of the settings.
@@ -101,8 +124,8 @@ def run(
         raise InvalidArgument("the task is empty", hint="Say what to do.")
     import asyncio
 
-    wishes = _Wishes(instructions, tool or (), max_steps, path)
-    return asyncio.run(_run(cli, cli.app(path), session, said, wishes))
+    wishes = _Wishes(instructions, tool or (), max_steps, path, record, replay)
+    return asyncio.run(_run(cli, wishes.app(cli), session, said, wishes))
 
 
 async def _run(
@@ -111,8 +134,9 @@ async def _run(
     async with app:
         talk = await wishes.talk(cli, app, session, said)
         turn = await talk.turn(said)
+        accounts = app.providers.accounts.all()
     _tell_degraded(cli, app)
-    return Reply({"session": talk.session.id, **to_json(turn)})
+    return Reply({"session": talk.session.id, **to_json(turn), "accounts": accounts})
 
 
 def _tell_degraded(cli: Cli, app: "App") -> None:
@@ -127,6 +151,8 @@ def chat(
     instructions: Instructions = None,
     tool: Tools = None,
     max_steps: MaxSteps = None,
+    record: Record = None,
+    replay: Replay = None,
     path: DatabasePath = None,
 ) -> Reply:
     """Talks with the model line by line, until the end of the input.
@@ -135,8 +161,8 @@ def chat(
     """
     import asyncio
 
-    app = cli.app(path)
-    wishes = _Wishes(instructions, tool or (), max_steps, path)
+    wishes = _Wishes(instructions, tool or (), max_steps, path, record, replay)
+    app = wishes.app(cli)
     turns: list[Turn] = []
     with asyncio.Runner() as runner:  # it does not run while a line is awaited: Ctrl-C is prompt
         try:
@@ -144,8 +170,9 @@ def chat(
             turns.extend(runner.run(talk.turn(said)) for said in _lines())
         finally:
             runner.run(app.aclose())
+    accounts = app.providers.accounts.all()
     _tell_degraded(cli, app)
-    return Reply({"session": talk.session.id, "turns": turns})
+    return Reply({"session": talk.session.id, "turns": turns, "accounts": accounts})
 
 
 def _lines() -> Iterator[str]:

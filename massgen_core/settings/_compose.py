@@ -73,7 +73,8 @@ def selected(core: type[Selected], kind: str, name: str, own: OwnSettings) -> ty
     """
     fields: dict[str, Any] = {"name": (Literal[name], name)}
     if own.model is not None:
-        for key in {"name", OWN}.intersection(_types.keys(own.model)):
+        taken = {*core.model_fields} - {"model"}
+        for key in sorted(taken.intersection(_types.keys(own.model))):
             raise SettingsError(
                 f"the settings class of {kind} {name!r} has a field {key!r}",
                 hint="That key is taken; the plugin's author must call the field something else.",

@@ -18,6 +18,7 @@ DEFAULT_BACKEND: Final = "local"
 
 Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
 Tokens = Annotated[int, Field(gt=0)]
+Price = Annotated[float, Field(ge=0.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 
 
@@ -104,8 +105,25 @@ class ModelOverride(Section):
     tools: bool | None = Field(default=None, description="Whether it can call tools.")
     system_role: bool | None = Field(default=None, description="Whether it knows system messages.")
     images: bool | None = Field(default=None, description="Whether it can see images.")
+    reasoning: bool | None = Field(
+        default=None, description="Whether it thinks, in tokens that are paid for."
+    )
     source: str | None = Field(default=None, description="Where these figures are from.")
     date: str | None = Field(default=None, description="When these figures were true.")
+    input_price: Price | None = Field(
+        default=None, description="US dollars for a million tokens of the prompt."
+    )
+    cached_price: Price | None = Field(
+        default=None, description="The same for what is read from the provider's cache."
+    )
+    cache_write_price: Price | None = Field(
+        default=None, description="The same for what is written to that cache."
+    )
+    output_price: Price | None = Field(
+        default=None, description="The same for the answer, reasoning included."
+    )
+    price_source: str | None = Field(default=None, description="Where these prices are from.")
+    price_date: str | None = Field(default=None, description="When these prices were true.")
 
     def given(self) -> Mapping[str, str | int | float | bool]:
         """The figures that were set, by key."""
@@ -278,7 +296,75 @@ class Selected(Section):
     settings: SerializeAsAny[BaseModel] | None = None
 
 
-class SelectedBackend(Selected):
+class RetrySection(Section):
+    """When a request that failed for a passing reason is sent again."""
+
+    attempts: Annotated[int, Field(ge=1)] = Field(
+        default=5, description="How often a request is sent at most; 1 never sends one again."
+    )
+    most_wait: Seconds = Field(
+        default=60.0,
+        description="Seconds of the longest wait, where the provider does not say how long.",
+    )
+    deadline: Seconds = Field(
+        default=300.0,
+        description="Seconds from the first attempt after which none begins; "
+        "a provider or a limit that asks for more is an error at once.",
+    )
+
+
+class TimeoutsSection(Section):
+    """How long a provider is waited for."""
+
+    idle: Seconds | None = Field(
+        default=300.0, description="Seconds until the next piece of an answer; null for ever."
+    )
+    call: Seconds | None = Field(
+        default=None, description="Seconds until an answer is complete; null for ever."
+    )
+
+
+class LimitsSection(Section):
+    """What an account allows; all agents that use it wait their turn. Counted in one process."""
+
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Requests in a minute; null for no limit."
+    )
+    tokens_per_minute: Tokens | None = Field(
+        default=None, description="Tokens of prompts and answers in a minute; null for no limit."
+    )
+    requests_per_day: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Requests in 24 hours; null for no limit."
+    )
+
+
+class BreakerSection(Section):
+    """When a backend that is down is left alone for a while."""
+
+    failures: Annotated[int, Field(ge=0)] = Field(
+        default=10, description="Faults in a row after which it is not asked; 0 always asks it."
+    )
+    pause: Seconds = Field(
+        default=30.0, description="Seconds it is not asked; then one request tries it."
+    )
+
+
+class Patience(Section):
+    """How patient a caller is with a backend."""
+
+    retry: RetrySection = Field(default_factory=RetrySection, description="When to send again.")
+    timeouts: TimeoutsSection = Field(
+        default_factory=TimeoutsSection, description="How long to wait for the provider."
+    )
+    limits: LimitsSection = Field(
+        default_factory=LimitsSection, description="What the account allows."
+    )
+    breaker: BreakerSection = Field(
+        default_factory=BreakerSection, description="When to leave it alone."
+    )
+
+
+class SelectedBackend(Selected, Patience):
     """The chosen backend, and the model it is asked for."""
 
     name: str = Field(default=DEFAULT_BACKEND, description="Registered name of the backend.")

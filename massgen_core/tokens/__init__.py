@@ -16,6 +16,7 @@ from massgen_core.tokens._counters import (
 from massgen_core.tokens._encoding import encoding
 from massgen_core.tokens._images import ImageFormula, image_formula, image_size
 from massgen_core.tokens._models import ModelCatalogue, ModelInfo
+from massgen_core.tokens._prices import Prices
 
 __all__ = [
     "ESTIMATE",
@@ -25,6 +26,7 @@ __all__ = [
     "ImageFormula",
     "ModelCatalogue",
     "ModelInfo",
+    "Prices",
     "TokenCounter",
     "counter_for",
     "encoding",

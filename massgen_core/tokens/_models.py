@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import resources
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.errors import InvalidSetting, UnknownModel
 from massgen_core.tokens._overrides import checked_fields
+from massgen_core.tokens._prices import PRICE_FIELDS, Prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,8 +37,16 @@ class ModelInfo:
         tools: Whether it calls tools.
         system_role: Whether it takes system messages.
         images: Whether it takes pictures.
+        reasoning: Whether it thinks before it answers, in tokens that are paid for.
         source: The page the figures are from.
         date: When it was read, ISO 8601.
+        input_price: US dollars for a million tokens of the prompt; None, as for the other prices,
+            if it is not known.
+        cached_price: The same for what was read from the provider's cache.
+        cache_write_price: The same for what was written to that cache.
+        output_price: The same for the answer, reasoning included.
+        price_source: The page the prices are from.
+        price_date: When it was read, ISO 8601.
     """
 
     name: str
@@ -51,8 +61,28 @@ class ModelInfo:
     tools: bool = True
     system_role: bool = True
     images: bool = False
+    reasoning: bool = False
     source: str = ""
     date: str = ""
+    input_price: Decimal | None = None
+    cached_price: Decimal | None = None
+    cache_write_price: Decimal | None = None
+    output_price: Decimal | None = None
+    price_source: str = ""
+    price_date: str = ""
+
+    @property
+    def prices(self) -> Prices | None:
+        """What its tokens cost; None if that is not known."""
+        if self.input_price is None or self.output_price is None:
+            return None
+        cached, write = self.cached_price, self.cache_write_price
+        return Prices(
+            self.input_price,
+            self.output_price,
+            self.input_price if cached is None else cached,
+            self.input_price if write is None else write,
+        )
 
 
 _PREFIXES: Final = frozenset(
@@ -198,5 +228,7 @@ def _shipped() -> ModelCatalogue:
             continue  # the header: what the columns mean and where the formulas are from
         for pattern in row.pop("also", ()):
             patterns[pattern] = row["name"]
+        for name in PRICE_FIELDS.intersection(row):
+            row[name] = Decimal(str(row[name]))
         models.append(ModelInfo(**row))
     return ModelCatalogue(models, MappingProxyType(patterns))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from massgen_core.errors import InvalidArgument, InvalidSetting, UnknownSetting
@@ -12,7 +13,7 @@ from massgen_core.tokens._calibration import HIGHEST, LOWEST
 from massgen_core.tokens._counters import TOKENIZERS
 from massgen_core.tokens._images import image_formula
 
-Value: TypeAlias = str | int | float | bool
+Value: TypeAlias = str | int | float | bool | Decimal
 
 
 def checked_fields(name: str, values: object) -> dict[str, Value]:
@@ -44,7 +45,7 @@ def _checked(path: str, key: str, value: object) -> Value:
     read, expected = _FIELDS[key]
     try:
         return read(value)
-    except (ValueError, TypeError, OverflowError, InvalidArgument) as exc:
+    except (ValueError, TypeError, ArithmeticError, InvalidArgument) as exc:
         raise InvalidSetting(f"{path} is {value!r}, expected {expected}", path=path) from exc
 
 
@@ -74,6 +75,15 @@ def _flag(value: object) -> bool:
     return str(value).lower() == "true"
 
 
+def _price(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise TypeError(value)
+    price = Decimal(str(value))
+    if not price.is_finite() or price < 0:
+        raise ValueError(value)
+    return price
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
@@ -94,6 +104,7 @@ def _image(value: object) -> str:
 _TOKENS: Final = (_tokens, "a whole number of tokens, at least 1")
 _FLAG: Final = (_flag, "true or false")
 _TEXT: Final = (_text, "text")
+_PRICE: Final = (_price, "US dollars for a million tokens, at least 0")
 
 _FIELDS: Final[dict[str, tuple[Callable[[object], Value], str]]] = {
     "provider": _TEXT,
@@ -107,6 +118,13 @@ _FIELDS: Final[dict[str, tuple[Callable[[object], Value], str]]] = {
     "tools": _FLAG,
     "system_role": _FLAG,
     "images": _FLAG,
+    "reasoning": _FLAG,
     "source": _TEXT,
     "date": _TEXT,
+    "input_price": _PRICE,
+    "cached_price": _PRICE,
+    "cache_write_price": _PRICE,
+    "output_price": _PRICE,
+    "price_source": _TEXT,
+    "price_date": _TEXT,
 }

@@ -28,6 +28,7 @@ SAMPLES = {
     "str": "some text",
     "int": 7,
     "int | None": 7,
+    "float": 2.5,
     "float | None": 1.5,
     "Sequence[str]": ["a", "b"],
     "Sequence[tuple[str, int]]": [("system", 4), ("user", 3)],

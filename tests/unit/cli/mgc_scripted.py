@@ -16,6 +16,7 @@ from massgen_core.plugin import Provides, hookimpl
 from massgen_core.testing import Answer, ScriptedBackend
 
 SEEN = []
+BUSY = []
 
 
 class Settings(BaseModel):
@@ -52,6 +53,9 @@ def make(settings, _ctx):
             return Answer(calls=(ToolCall("c1", name, arguments or "{}"),))
         if word == "RAISE":
             return Answer("Well", error=getattr(errors, rest)("as it was told", backend="scripted"))
+        if word == "BUSY" and not BUSY:
+            BUSY.append(rest)
+            raise errors.RateLimited("slow down", retry_after=float(rest))
         if word == "CRASH":
             raise ZeroDivisionError("as it was told")
         return Answer(f"You said: {newest.text}", delay=settings.delay)

@@ -10,6 +10,7 @@ from massgen_core import events
 from massgen_core.cli._events import lines
 from massgen_core.events import (
     BackgroundMissed,
+    CircuitOpened,
     ContextFitted,
     ContextMeasured,
     FallbackUsed,
@@ -34,6 +35,7 @@ from massgen_core.events import (
     ToolStarted,
     TurnFinished,
     Usage,
+    Waiting,
 )
 from massgen_core.messages import Reasoning, ToolCall, user
 
@@ -66,6 +68,16 @@ TOLD = {
     BackgroundMissed("summarizer", "it was late"): [
         "a text of summarizer is not used: it was late"
     ],
+    Waiting("openai", 12.4, "rate_limit", 1, "slow down"): [
+        "openai: rate limited, waiting 12 s, then attempt 2: slow down"
+    ],
+    Waiting("openai", 0.42, "fault", 2, "502 Bad Gateway"): [
+        "openai: a request failed, waiting 0.4 s, then attempt 3: 502 Bad Gateway"
+    ],
+    Waiting("openai", 59, "limit", 0, "60 requests a minute"): [
+        "openai: a limit of the settings is reached, waiting 59 s: 60 requests a minute"
+    ],
+    CircuitOpened("openai", 10, 30): ["openai: failed 10 times in a row; not asked for 30 s"],
     FallbackUsed("openai", "gpt-4o", "Transient: down"): [
         "asking gpt-4o of openai instead: Transient: down"
     ],
@@ -103,8 +115,10 @@ TOLD = {
 DETAILS = {
     MessageAppended(user("hi"), 3, 1200): ["entry 3: user, 1,200 tokens"],
     TurnFinished("done", 2, Usage(1, 1)): ["finished after 2 model calls"],
+    TurnFinished("done", 1, Usage(1, 1, cost=1_234_567)): ["finished after 1 model call, $1.23"],
     ToolCalled(CALL): ['the model calls dig {"deep": true}'],
     Usage(1200, 5): ["used 1,200 prompt and 5 answer tokens"],
+    Usage(1200, 5, cost=3050): ["used 1,200 prompt and 5 answer tokens, $0.003050"],
     Finished("stop"): ["the answer ended: stop"],
     TextDelta("x"): [],
     ReasoningDelta("x"): [],

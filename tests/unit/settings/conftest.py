@@ -19,7 +19,7 @@ class CloudSettings(BaseModel):
     base_url: str = Field("https://example.invalid", description="Where the service is.")
     headers: dict[str, str] = Field({}, description="Headers of every request.")
     keys: list[SecretStr] = Field([], description="Keys to rotate through.")
-    retry: Retry = Field(default_factory=Retry, description="How often to try.")
+    backoff: Retry = Field(default_factory=Retry, description="How often to try.")
     temperature: float | None = Field(None, description="Sampling temperature.")
 
 

@@ -33,7 +33,7 @@ WORDS = [
     "model",
     "api_key",
     "headers",
-    "retry",
+    "backoff",
     "attempts",
     "max_tokens",
     "pin",

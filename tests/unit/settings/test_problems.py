@@ -43,7 +43,7 @@ def test_an_unknown_key_is_named_with_path_line_and_suggestion(project):
         ("log.max_steps=1", "agent.max_steps"),
         ("storage.sync-hronous=full", "storage.synchronous"),
         ("models.gpt-5.windw=5", "models.gpt-5.window"),
-        ("backend.retry.attemps=1", "backend.retry.attempts"),
+        ("backend.backoff.attemps=1", "backend.backoff.attempts"),
     ],
 )
 def test_the_nearest_known_key_is_suggested(project, override, suggestion):
@@ -189,6 +189,13 @@ def test_a_plugin_cannot_claim_a_key_of_the_core(project, key):
     bad = create_model("Bad", **{key: (str, "x")})
     with pytest.raises(SettingsError, match=f"has a field '{key}'"):
         load_settings(**(project.arguments("strategy=bad") | {"lookup": lambda *_: bad}))
+
+
+@pytest.mark.parametrize("key", ["retry", "timeouts", "limits", "breaker"])
+def test_a_backend_cannot_claim_how_patient_its_callers_are(project, key):
+    bad = create_model("Bad", **{key: (str, "x")})
+    with pytest.raises(SettingsError, match=f"has a field '{key}'"):
+        load_settings(**(project.arguments("backend=bad") | {"lookup": lambda *_: bad}))
 
 
 def test_what_a_plugins_own_validators_say_is_told(project):

@@ -102,9 +102,9 @@ def test_a_secret_reaches_the_plugin_and_is_never_shown(project, way, monkeypatc
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("path", ["api_kee", "headers", "keys", "retry"])
+@pytest.mark.parametrize("path", ["api_kee", "headers", "keys", "backoff"])
 def test_no_error_repeats_a_secret_that_stands_in_the_wrong_place(project, way, path):
-    value = {"headers": [KEY], "keys": {"a": KEY}, "retry": {"attempts": 1, "api_key": KEY}}
+    value = {"headers": [KEY], "keys": {"a": KEY}, "backoff": {"attempts": 1, "api_key": KEY}}
     given = arguments(project, way, path=path, value=value.get(path, KEY))
     assert check_settings(**given)
     assert KEY not in everything_said(lambda: load_settings(**given))
