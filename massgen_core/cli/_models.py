@@ -1,4 +1,4 @@
-"""``mgc models``: windows and tokenizers of models."""
+"""``mgc models``: windows, tokenizers, abilities and prices of models."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +10,16 @@ from massgen_core.cli._state import Cli
 from massgen_core.cli._table import table_of
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from massgen_core.tokens import ModelInfo
 
-app = typer.Typer(help="Windows and tokenizers of models.", no_args_is_help=True)
+app = typer.Typer(help="Windows, abilities and prices of models.", no_args_is_help=True)
 
-_HEADERS = ("model", "provider", "window", "max output", "tokenizer", "images", "tools")
+_HEADERS = (
+    *("model", "provider", "window", "max output", "tokenizer", "images", "tools", "reasoning"),
+    *("$/M input", "$/M cached", "$/M output"),
+)
 
 
 @command(app, "list")
@@ -36,7 +41,7 @@ def show(
     """What is known of one model, and where that is from."""
     found = cli.app().models.get(model)
     facts = [
-        (name.replace("_", " "), str(getattr(found, name))) for name in found.__dataclass_fields__
+        (name.replace("_", " "), _fact(getattr(found, name))) for name in found.__dataclass_fields__
     ]
     return Reply(found, table_of(("", ""), facts))
 
@@ -50,4 +55,14 @@ def _row(model: "ModelInfo") -> tuple[object, ...]:
         model.tokenizer,
         "yes" if model.images else "no",
         "yes" if model.tools else "no",
+        "yes" if model.reasoning else "no",
+        *(_price(one) for one in (model.input_price, model.cached_price, model.output_price)),
     )
+
+
+def _fact(value: object) -> str:
+    return "unknown" if value is None else str(value)
+
+
+def _price(dollars: "Decimal | None") -> str:
+    return "" if dollars is None else f"{dollars:f}"

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from massgen_core.cli._codes import Code
@@ -51,7 +52,7 @@ def to_json(value: object) -> Any:
         return {str(key): to_json(inner) for key, inner in value.items()}
     if isinstance(value, Iterable):
         return [to_json(inner) for inner in value]
-    return str(value)
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def error_to_json(error: MassgenError) -> dict[str, Any]:

@@ -122,6 +122,15 @@ class ModelOverride(Section):
     output_price: Price | None = Field(
         default=None, description="The same for the answer, reasoning included."
     )
+    long_prompt: Tokens | None = Field(
+        default=None, description="Tokens of the prompt above which all of a request costs more."
+    )
+    long_input: Price | None = Field(
+        default=None, description="How many times more the prompt costs then."
+    )
+    long_output: Price | None = Field(
+        default=None, description="How many times more the answer costs then."
+    )
     price_source: str | None = Field(default=None, description="Where these prices are from.")
     price_date: str | None = Field(default=None, description="When these prices were true.")
 

@@ -45,6 +45,10 @@ class ModelInfo:
         cached_price: The same for what was read from the provider's cache.
         cache_write_price: The same for what was written to that cache.
         output_price: The same for the answer, reasoning included.
+        long_prompt: Tokens of the prompt above which the whole request costs more; 0 if it never
+            does.
+        long_input: How many times more the prompt costs then.
+        long_output: How many times more the answer costs then.
         price_source: The page the prices are from.
         price_date: When it was read, ISO 8601.
     """
@@ -68,6 +72,9 @@ class ModelInfo:
     cached_price: Decimal | None = None
     cache_write_price: Decimal | None = None
     output_price: Decimal | None = None
+    long_prompt: int = 0
+    long_input: Decimal | None = None
+    long_output: Decimal | None = None
     price_source: str = ""
     price_date: str = ""
 
@@ -82,6 +89,9 @@ class ModelInfo:
             self.output_price,
             self.input_price if cached is None else cached,
             self.input_price if write is None else write,
+            self.long_prompt,
+            Decimal(1) if self.long_input is None else self.long_input,
+            Decimal(1) if self.long_output is None else self.long_output,
         )
 
 

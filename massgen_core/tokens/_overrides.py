@@ -125,6 +125,9 @@ _FIELDS: Final[dict[str, tuple[Callable[[object], Value], str]]] = {
     "cached_price": _PRICE,
     "cache_write_price": _PRICE,
     "output_price": _PRICE,
+    "long_prompt": _TOKENS,
+    "long_input": _PRICE,
+    "long_output": _PRICE,
     "price_source": _TEXT,
     "price_date": _TEXT,
 }

@@ -10,9 +10,16 @@ if TYPE_CHECKING:
     from massgen_core.events import Usage
 
 PRICE_FIELDS: Final = frozenset(
-    {"input_price", "cached_price", "cache_write_price", "output_price"}
+    {
+        "input_price",
+        "cached_price",
+        "cache_write_price",
+        "output_price",
+        "long_input",
+        "long_output",
+    }
 )
-"""Fields of `ModelInfo` that are prices."""
+"""Fields of `ModelInfo` that are prices, or multiply them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +31,18 @@ class Prices:
         output: Of the answer, reasoning included.
         cached: Of the part of the prompt read from the provider's cache.
         cache_write: Of the part written to it.
+        long_prompt: Tokens of the prompt above which all of the request costs more; 0 for never.
+        long_input: How many times more the prompt costs then.
+        long_output: How many times more the answer costs then.
     """
 
     input: Decimal
     output: Decimal
     cached: Decimal
     cache_write: Decimal
+    long_prompt: int = 0
+    long_input: Decimal = Decimal(1)
+    long_output: Decimal = Decimal(1)
 
     def of(self, usage: Usage) -> int:
         """What the usage costs, in millionths of a US dollar.
@@ -41,10 +54,11 @@ class Prices:
             2340
         """
         fresh = max(0, usage.prompt - usage.cached - usage.cache_write)
-        exact = (
-            fresh * self.input
-            + usage.cached * self.cached
-            + usage.cache_write * self.cache_write
-            + usage.completion * self.output
+        prompt = (
+            fresh * self.input + usage.cached * self.cached + usage.cache_write * self.cache_write
         )
+        answer = usage.completion * self.output
+        if self.long_prompt and usage.prompt > self.long_prompt:
+            prompt, answer = prompt * self.long_input, answer * self.long_output
+        exact = prompt + answer
         return int(exact.to_integral_value(ROUND_HALF_EVEN))
