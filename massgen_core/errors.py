@@ -53,7 +53,8 @@
     │   │   └── CircuitOpen
     │   └── Fatal
     └── AgentError
-        └── TooManySteps
+        ├── TooManySteps
+        └── ToolSourceError
 
 Each error has a stable ``code`` (its page is ``docs/reference/errors.md#<code>``), a ``hint`` that
 says what to do, and typed attributes. All of them pickle.
@@ -702,3 +703,17 @@ class TooManySteps(AgentError):
     def __init__(self, message: str, *, steps: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.steps = steps
+
+
+class ToolSourceError(AgentError):
+    """What runs an agent's tools (a server, say) cannot be reached, or went away.
+
+    Attributes:
+        source: Its name in the settings.
+    """
+
+    code = "tool-source"
+
+    def __init__(self, message: str, *, source: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.source = source

@@ -3,6 +3,6 @@
 from massgen_core.agents._agent import Agent, Fallback
 from massgen_core.agents._longterm import LongTerm
 from massgen_core.agents._spent import Spent, spent
-from massgen_core.agents._tools import Function, Tool
+from massgen_core.agents._tools import Function, Tool, ToolProvider
 
-__all__ = ["Agent", "Fallback", "Function", "LongTerm", "Spent", "Tool", "spent"]
+__all__ = ["Agent", "Fallback", "Function", "LongTerm", "Spent", "Tool", "ToolProvider", "spent"]

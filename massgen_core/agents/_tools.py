@@ -6,8 +6,8 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError, validate_call
 from pydantic_core import to_json
@@ -34,6 +34,8 @@ class Tool:
         spec: What the model is told of it.
         function: What runs: a plain function in a thread, a coroutine function on the loop. A
             thread cannot be stopped: once cancelled it runs to its end and its result is dropped.
+            What it returns is told as text, or as JSON; a `ToolResult` says more: pictures, or a
+            failure in its own words.
     """
 
     spec: ToolSpec
@@ -63,7 +65,10 @@ class Tool:
         """The result of one call; whatever goes wrong becomes an error result for the model."""
         try:
             arguments = _arguments(call.arguments)
-            return self._result(call, _as_text(await self._call(arguments)))
+            value = await self._call(arguments)
+            if isinstance(value, ToolResult):
+                return replace(value, call_id=call.id, name=self.spec.name)
+            return self._result(call, _as_text(value))
         except ValidationError as exc:
             return self._result(call, f"Error: invalid arguments: {_problems(exc)}", is_error=True)
         except asyncio.CancelledError:
@@ -82,6 +87,22 @@ class Tool:
 
     def _result(self, call: ToolCall, text: str, *, is_error: bool = False) -> ToolResult:
         return ToolResult(call.id, (Text(text),), self.spec.name, is_error)
+
+
+class ToolProvider(Protocol):
+    """A source of tools whose number is known only at run time: the tools of a server, say."""
+
+    async def tools(self) -> Sequence[Tool]:
+        """The tools, asked for when an agent is made.
+
+        Raises:
+            ToolSourceError: They cannot be had.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End what runs for the tools. May be called twice."""
+        ...
 
 
 def tool_table(tools: Sequence[Tool | Function]) -> dict[str, Tool]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from massgen_core.agents import Agent, Fallback, Function, Tool
+    from massgen_core.agents import Agent, Fallback, Function, Tool, ToolProvider
     from massgen_core.backends import Backend
     from massgen_core.chain import Chosen
     from massgen_core.clock import Clock
@@ -62,6 +62,7 @@ class App:
         )
         self._store: SessionStore | None = None
         self._embedder: Embedder | None = None
+        self._provider: ToolProvider | None = None
         self._memory: Memory | None = None
         self.degraded: list[MemoryDegraded] = []
 
@@ -225,6 +226,21 @@ class App:
             self._embedder = made
         return self._embedder
 
+    def tool_provider(self) -> ToolProvider | None:
+        """Where agents get tools from, as the settings choose; None if they choose none.
+
+        The same object at each call, closed with the app.
+
+        Raises:
+            PluginError: It is not installed, or broken.
+        """
+        chosen = self.settings.tools
+        if self._provider is None and chosen is not None:
+            made = self.host.create("tools", chosen.name, chosen.settings, self.context)
+            self._provider = cast("ToolProvider", made)  # the host has checked its methods
+            self._stack.push_async_callback(self._provider.aclose)
+        return self._provider
+
     def backend_and_model(self, section: Mapping[str, JSONValue] | None) -> tuple[Backend, str]:
         """The backend that a plugin asks for; the agent's where nothing else is said of it.
 
@@ -285,7 +301,7 @@ class App:
         """A new agent on the backend.
 
         Args:
-            tools: Functions the model may call.
+            tools: Functions the model may call, beside those of ``tools`` in the settings.
             instructions: The system message, over ``agent.instructions``.
             max_steps: Model calls in one turn, over ``agent.max_steps``.
             name: Signs the agent's messages.
@@ -293,16 +309,19 @@ class App:
         Raises:
             PluginError: The backend or a strategy cannot be used.
             UnknownModel: Nobody knows the model's window.
+            ToolSourceError: The tools of the settings cannot be had.
         """
         from massgen_core.agents import Agent  # noqa: PLC0415 - few users of an app need it
 
         info = await self.model_info()
         settings = self.settings
+        provider = self.tool_provider()
+        provided = () if provider is None else await provider.tools()
         agent = Agent(
             self.backend(),
             model=self.model,
             info=info,
-            tools=tools,
+            tools=(*tools, *provided),
             instructions=settings.agent.instructions if instructions is None else instructions,
             engine=self.engine(info),
             name=name,

@@ -31,6 +31,7 @@ KNOWN: Final[Mapping[tuple[Kind, str], str]] = {
     ("strategy", "sliding_window"): "massgen-sliding-window",
     ("strategy", "summarizer"): "massgen-summarizer",
     ("strategy", "tool_pruning"): "massgen-tool-pruning",
+    ("tools", "mcp"): "massgen-mcp",
 }
 
 

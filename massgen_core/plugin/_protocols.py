@@ -20,6 +20,7 @@ PROTOCOLS: Final[Mapping[Kind, str]] = {
     "reranker": "massgen_core.memory:Reranker",
     "query_expander": "massgen_core.memory:QueryExpander",
     "token_counter": "massgen_core.tokens:TokenCounter",
+    "tools": "massgen_core.agents:ToolProvider",
 }
 
 

@@ -28,6 +28,7 @@ Kind: TypeAlias = Literal[
     "reranker",
     "query_expander",
     "token_counter",
+    "tools",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 

@@ -207,6 +207,32 @@ def massgen_token_counter() -> Provides | Sequence[Provides]:  # type: ignore[em
 
 
 @hookspec
+def massgen_tools() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
+    '''Sources of tools for agents; the factory returns a `massgen_core.agents.ToolProvider`.
+
+    Example:
+        >>> from massgen_core.plugin import Provides, hookimpl
+        >>> @hookimpl
+        ... def massgen_tools():
+        ...     return Provides(name="dice", factory="massgen_dice.provider:Dice")
+        >>> # massgen_dice/provider.py
+        >>> import random
+        >>> from massgen_core.agents import Tool
+        >>> def roll(sides: int = 6) -> int:
+        ...     """Roll a die."""
+        ...     return random.randint(1, sides)
+        >>> class Dice:
+        ...     """One tool."""
+        ...     def __init__(self, settings, ctx):
+        ...         pass
+        ...     async def tools(self):
+        ...         return [Tool.of(roll)]
+        ...     async def aclose(self):
+        ...         return None
+    '''
+
+
+@hookspec
 def massgen_observe(event: Event) -> None:
     """Told of every event, after it happened; what it returns is ignored.
 

@@ -40,6 +40,7 @@ class Names:
         strategies: The selected strategies in order; None asks for the recommended chain.
         memory_store: The selected memory store, if any.
         embedder: The selected embedder, if any.
+        tools: The selected source of tools, if any.
         profile: The chosen profile, if any.
     """
 
@@ -48,6 +49,7 @@ class Names:
     strategies: tuple[str, ...] | None = None
     memory_store: str | None = None
     embedder: str | None = None
+    tools: str | None = None
     profile: str | None = None
 
 
@@ -202,6 +204,7 @@ def _phase_one(sources: Sources) -> tuple[Names | None, Choice, tuple[Problem, .
         strategies=choice.chain if single is None else (single,),
         memory_store=choice.sections.get("memory_store"),
         embedder=choice.sections.get("embedder"),
+        tools=choice.sections.get("tools"),
         profile=sources.profile,
     )
     return names, choice, problems

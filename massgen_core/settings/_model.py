@@ -424,6 +424,9 @@ class Settings(BaseSettings):
         default=None, description="The memory store, with its own keys."
     )
     embedder: Selected | None = Field(default=None, description="The embedder, with its own keys.")
+    tools: Selected | None = Field(
+        default=None, description="Where agents get tools from, with its own keys."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -444,6 +447,7 @@ SELECTABLE: Final[Mapping[str, str]] = {
     "strategy": "strategy",
     "memory_store": "memory_store",
     "embedder": "embedder",
+    "tools": "tools",
 }
 """Sections that choose one plugin by ``name``, and the plugin kind each chooses from."""
 

@@ -43,8 +43,8 @@ Settings are joined from these sources; the first that gives a value wins.
 ## Rules
 
 - **Unknown keys are errors**, with the nearest known key and the place of the mistake.
-- **Sections that select a plugin** (`backend`, `strategy`, `memory_store`, `embedder`) have a
-  `name`; their other keys are those of the plugin. `strategy: sliding_window` is short for
+- **Sections that select a plugin** (`backend`, `strategy`, `memory_store`, `embedder`, `tools`)
+  have a `name`; their other keys are those of the plugin. `strategy: sliding_window` is short for
   `strategy: {name: sliding_window}`.
 - **A source that changes a section's `name` voids what weaker sources say in that section**: it was
   meant for another plugin.
@@ -84,7 +84,7 @@ def _sections() -> Iterator[str]:
                 yield from _table(ModelOverride, "models.NAME")
             case "backend":
                 yield from _table(SelectedBackend, name)
-            case "strategy" | "memory_store" | "embedder":
+            case "strategy" | "memory_store" | "embedder" | "tools":
                 yield from _table(Selected, name)
             case _ if isinstance(field.annotation, type) and issubclass(
                 field.annotation, BaseModel

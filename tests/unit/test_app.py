@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from massgen_core.agents import Tool
 from massgen_core.app import App
 from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
@@ -42,6 +43,24 @@ def massgen_strategy():
 @hookimpl
 def massgen_embedder():
     return Provides(name="vowels", factory=f"{__name__}:Vowels")
+
+
+@hookimpl
+def massgen_tools():
+    return Provides(name="dice", factory=f"{__name__}:Dice")
+
+
+class Dice:
+    """One tool that is always the same."""
+
+    def __init__(self, settings, ctx):
+        self.closed = 0
+
+    async def tools(self):
+        return [Tool.of(lambda: 4, name="roll", description="Rolls a die.")]
+
+    async def aclose(self):
+        self.closed += 1
 
 
 class Vowels:
@@ -231,6 +250,22 @@ def test_a_backend_that_a_plugin_cannot_have_is_a_typed_error(load):
         give({"name": "nobody"})
     with pytest.raises(SettingsError, match="window"):
         give({"name": "other", "window": 3})
+
+
+def test_agents_get_the_tools_of_the_settings_whose_source_the_app_closes(host, tmp_path):
+    async def main():
+        overrides = ["tools.name=dice", "backend.name=scripted"]
+        async with App.load(host=host, cwd=tmp_path, env={}, overrides=overrides) as app:
+            agent = await app.agent(
+                tools=[Tool.of(lambda: "Yes.", name="say", description="Says it.")]
+            )
+            assert app.tool_provider() is app.tool_provider()
+            return sorted(agent._tools), app.tool_provider()
+
+    names, provider = asyncio.run(main())
+    assert ["roll", "say"] == names
+    assert 1 == provider.closed
+    assert App.load(host=host, cwd=tmp_path, env={}).tool_provider() is None
 
 
 def test_plugins_get_the_embedder_of_the_settings_which_the_app_closes(host, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from massgen_core.agents import Tool
 from massgen_core.errors import InvalidArgument
-from massgen_core.messages import ToolCall
+from massgen_core.messages import Image, Text, ToolCall, ToolResult
 
 
 @dataclass
@@ -169,3 +169,9 @@ def test_any_argument_text_gets_a_result(text):
     result = call(_raises, text)
     assert result.is_error
     assert "c1" == result.call_id
+
+
+def test_a_result_says_more_than_text():
+    shown = (Text("Here"), Image("image/png", b"x"))
+    result = call(lambda: ToolResult("", shown, is_error=True), {}, name="show")
+    assert ToolResult("c1", shown, "show", is_error=True) == result
