@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.types import (
     AudioContent,
@@ -41,6 +42,12 @@ def refuse() -> CallToolResult:
     """Fails in its own words."""
     text = TextContent(type="text", text="no such file: a.txt")
     return CallToolResult(content=[text], is_error=True)
+
+
+@server.tool()
+def betray() -> str:
+    """Is refused in words that hold a secret."""
+    raise MCPError(-32000, f"bad token {os.environ.get('TOKEN')}")
 
 
 @server.tool()

@@ -150,6 +150,20 @@ def test_a_cancelled_call_leaves_the_server_usable():
     assert "2" == using({"one": program()}, use)
 
 
+def test_a_start_that_is_cancelled_leaves_no_task():
+    async def main():
+        provider = McpTools(McpSettings(servers={"one": program("silent")}))
+        start = asyncio.create_task(provider.tools())
+        await asyncio.sleep(0.2)
+        during = [task for task in asyncio.all_tasks() if task.get_name() == "mcp one"]
+        start.cancel()
+        await asyncio.wait([start])
+        assert start.cancelled()
+        return [task.done() for task in during]
+
+    assert [True] == asyncio.run(main())
+
+
 def test_a_server_that_ends_fails_the_call_and_is_started_again():
     async def use(provider, tools):
         before = (await call(tools["whoami"])).text.split()[0]
@@ -276,6 +290,19 @@ def test_no_error_shows_a_secret():
         with pytest.raises(ToolSourceError) as raised:
             using({"one": one}, use)
         assert SECRET not in f"{raised.value} {vars(raised.value)} {one!r}"
+
+
+def test_a_refusal_is_told_without_secrets_and_the_server_lives():
+    async def use(provider, tools):
+        before = (await call(tools["whoami"])).text
+        refused = await call(tools["betray"])
+        return refused, before == (await call(tools["whoami"])).text
+
+    refused, same = using({"one": program(env={"TOKEN": SECRET})}, use)
+    assert refused.is_error
+    assert "refused 'betray': bad token **********" in refused.text
+    assert SECRET not in refused.text
+    assert same
 
 
 def test_settings_are_checked():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_PAGES: Final = 100  # of a list of tools: a server that never ends its list
 _AGAIN: Final = "it is started again by the next call"
+_SDK_CLOSED: Final = "Connection closed"  # the SDK's words for a pipe that ended
 _GONE: Final = (BrokenResourceError, ClosedResourceError, httpx2.HTTPError, OSError)
 _LOG: Final = logging.getLogger(__name__)
 _STARS: Final = "**********"
@@ -54,7 +55,8 @@ class _Connection:
         self.end.set()
         await asyncio.wait([self.owner])
         if not self.owner.cancelled() and (failure := self.owner.exception()) is not None:
-            _LOG.debug("an MCP server ended badly: %s", _words(failure))
+            # Its words may hold a secret that was sent to the server.
+            _LOG.debug("an MCP server ended badly: %s", type(_first(failure)).__name__)
 
 
 class Server:
@@ -115,13 +117,23 @@ class Server:
         except TimeoutError as exc:
             raise self._error(f"did not answer {what!r} in time") from exc
         except MCPError as exc:
-            if exc.code != CONNECTION_CLOSED:
-                raise self._error(f"refused {what!r}: {self._hidden(exc.message)}") from exc
+            words = self._hidden(exc.message)
+            if not self._closed_by(exc):
+                raise self._error(f"refused {what!r}: {words}") from exc
             connection.lost = True
-            raise self._error(f"went away during {what!r}; {_AGAIN}") from exc
+            raise self._error(f"went away during {what!r}: {words}; {_AGAIN}") from exc
         except _GONE as exc:
             connection.lost = True
             raise self._error(f"cannot be reached for {what!r}; {_AGAIN}") from exc
+
+    def _closed_by(self, failure: MCPError) -> bool:
+        """Whether the SDK made the error itself; servers too use its code, for any failure.
+
+        Over HTTP the SDK's words differ, and to connect once too often costs little there.
+        """
+        if failure.code != CONNECTION_CLOSED:
+            return False
+        return self._settings.url is not None or failure.message == _SDK_CLOSED
 
     async def _connected(self) -> _Connection:
         if self._closed:
@@ -146,12 +158,12 @@ class Server:
         either: list[asyncio.Future[Any]] = [owner, ready]
         try:
             await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not ready.done():
-                owner.cancel()
-                await asyncio.wait([owner])
-        if ready.done():
-            return _Connection(ready.result(), owner, end, loop)
+            if ready.done():
+                return _Connection(ready.result(), owner, end, loop)
+        except asyncio.CancelledError:
+            await _stop(owner)  # even if it is ready by now: nobody will close it
+            raise
+        await _stop(owner)
         if owner.cancelled() or (failure := owner.exception()) is None:
             raise self._error(f"said nothing within {seconds:g} s of its start")
         raise self._error(f"cannot be started: {self._hidden(_words(failure))}") from failure
@@ -206,8 +218,18 @@ def _log(settings: McpServer) -> Iterator[TextIO]:
         yield file
 
 
-def _words(failure: BaseException) -> str:
-    """What went wrong, of an error that task groups may have wrapped."""
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _first(failure: BaseException) -> BaseException:
+    """The error in groups that tasks may have wrapped it in."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
-    return f"{type(failure).__name__}: {failure}"
+    return failure
+
+
+def _words(failure: BaseException) -> str:
+    found = _first(failure)
+    return f"{type(found).__name__}: {found}"
