@@ -68,7 +68,7 @@ def kept(subject: Subject) -> dict[str, object]:
 def survived(subject: Subject) -> dict[str, object]:
     return {
         "title": "Edge cases",
-        "note": "Budget of 8,000 tokens. A system prompt that is larger can only be refused.",
+        "note": "Budget of 8,000 tokens. A system prompt that is larger is cut, with a warning.",
         "columns": ["case", "survived", "tokens", "messages", "unpaired", "question kept", "error"],
         "rows": [edge(row) for row in edges(subject)],
     }
