@@ -9,6 +9,7 @@ from massgen_core._redact import scrubbed
 from massgen_core.backends._account import Account, Accounted, Accounts
 from massgen_core.backends._breaker import Circuit, Guarded
 from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
+from massgen_core.backends._headers import retry_after
 from massgen_core.backends._limit import Limited, Limiter
 from massgen_core.backends._overflow import Refusal, classify_text, fills_window
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
@@ -41,5 +42,6 @@ __all__ = [
     "classify_text",
     "endpoint_of",
     "fills_window",
+    "retry_after",
     "scrubbed",
 ]

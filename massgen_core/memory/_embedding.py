@@ -56,6 +56,7 @@ class Vectorizer:
         self._loaded = loaded
         self._told = told
         self._filling: asyncio.Task[None] | None = None
+        self._asked: tuple[str, Sequence[float]] | None = None
         self._lock = asyncio.Lock()  # what is missing is made once, not by two at a time
 
     async def embed(self, records: Sequence[MemoryRecord]) -> None:
@@ -111,11 +112,14 @@ class Vectorizer:
         """The vector of a question; None if there is none."""
         if self._embedder is None or not query.strip():
             return None
+        if self._asked is not None and self._asked[0] == query:
+            return self._asked[1]
         outcome = await guarded(partial(self._embedder.embed, [query], purpose="query"), _SECONDS)
         vectors = outcome.value
         if vectors is None or len(vectors) != 1 or len(vectors[0]) != self._embedder.dimensions:
             self._told("embedder", outcome.error or "it gave no vector of its dimensions")
             return None
+        self._asked = query, vectors[0]  # the indexes ask for it, then the ranking
         return vectors[0]
 
     async def aclose(self) -> None:

@@ -11,7 +11,7 @@ from massgen_core.memory._access import sees
 from massgen_core.memory._hits import Hit
 from massgen_core.memory._loaded import doc_of
 from massgen_core.memory._ranking import ScopeIndex
-from massgen_core.memory._recall import by_number, misfit
+from massgen_core.memory._recall import by_number, misfit, rank
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._table import by_ids, by_numbers, in_scopes
 
@@ -116,7 +116,8 @@ async def explain(
     loaded = await recaller.loaded(wanted)
     enough = recaller.enough(wanted.limit)
     k = enough + near + _LOOKED_AT
-    ranked = await recaller.ranked(loaded, wanted.query, by_number(loaded, extra), k)
+    wordings = await recaller.wordings(loaded, wanted.query)
+    ranked = rank(loaded, wordings, by_number(loaded, extra), k)
     records = await database.read(partial(_records, numbers=[one.number for one in ranked]))
     hits = [
         Hit(records[one.number], one.score, one.reasons)

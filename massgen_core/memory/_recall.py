@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from massgen_core.memory._stores import QueryExpander, Reranker
     from massgen_core.storage import Database
 
+Wording: TypeAlias = "tuple[str, Sequence[float] | None]"
+"""A way to ask, and its vector if vectors count."""
 Misfit: TypeAlias = Literal[
     "elsewhere", "private", "not active", "expired", "not valid now", "other kind", "excluded"
 ]
@@ -98,20 +100,10 @@ class Recaller:
         await self._database.read(partial(_check_read, wanted=wanted))
         return await self._loaded.get(wanted.scopes)
 
-    async def ranked(
-        self,
-        loaded: Loaded,
-        query: str,
-        extra: Mapping[str, Mapping[int, float]],
-        k: int,
-    ) -> list[Ranked]:
-        """Candidates by number, best first; what other wordings find counts as their best."""
-        vectors = await self._query_vector(loaded, query)
-        best = loaded.index.search(query, vector=vectors, extra=extra, k=k)
-        for wording in await self._wordings(query):
-            vector = await self._query_vector(loaded, wording)
-            best = _merged(best, loaded.index.search(wording, vector=vector, extra=extra, k=k))
-        return best[:k]
+    async def wordings(self, loaded: Loaded, query: str) -> list[Wording]:
+        """The query and other wordings of it, each with its vector; plugins are asked once."""
+        texts = (query, *await self._others(query))
+        return [(text, await self._query_vector(loaded, text)) for text in texts]
 
     def enough(self, limit: int) -> int:
         """Hits that are needed for an answer of `limit`: a reranker chooses from more."""
@@ -123,8 +115,9 @@ class Recaller:
         """Enough hits for the answer; more candidates are looked at until there are."""
         enough = self.enough(wanted.limit)
         k = enough + _ROOM
+        wordings = await self.wordings(loaded, wanted.query)
         while True:
-            ranked = await self.ranked(loaded, wanted.query, extra, k)
+            ranked = rank(loaded, wordings, extra, k)
             hits = await self._checked(loaded, wanted, ranked)
             if len(hits) >= enough or len(ranked) < k:
                 return hits[:enough]
@@ -173,7 +166,7 @@ class Recaller:
             return None
         return await self._vectorizer.of_query(query)
 
-    async def _wordings(self, query: str) -> Sequence[str]:
+    async def _others(self, query: str) -> Sequence[str]:
         if self._expander is None or not query.strip():
             return ()
         outcome = await guarded(partial(self._expander.expand, query), _PLUGIN_SECONDS)
@@ -227,6 +220,17 @@ def by_number(
         name: {loaded.ids[key]: score for key, score in scores.items() if key in loaded.ids}
         for name, scores in extra.items()
     }
+
+
+def rank(
+    loaded: Loaded, wordings: Sequence[Wording], extra: Mapping[str, Mapping[int, float]], k: int
+) -> list[Ranked]:
+    """Candidates by number, best first; what other wordings find counts as their best."""
+    best: list[Ranked] = []
+    for text, vector in wordings:
+        found = loaded.index.search(text, vector=vector, extra=extra, k=k)
+        best = _merged(best, found) if best else found
+    return best[:k]
 
 
 def _merged(one: Sequence[Ranked], other: Sequence[Ranked]) -> list[Ranked]:

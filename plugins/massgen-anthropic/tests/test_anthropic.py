@@ -11,9 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from massgen_anthropic import AnthropicBackend, AnthropicSettings
-from massgen_anthropic._errors import retry_after
 from massgen_core.agents import Agent
-from massgen_core.backends import Request
+from massgen_core.backends import Request, retry_after
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import (
     AuthFailed,

@@ -7,7 +7,7 @@ import httpx2
 import openai
 import pytest
 
-from massgen_core.backends import Request
+from massgen_core.backends import Request, retry_after
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import (
     AuthFailed,
@@ -27,7 +27,7 @@ from massgen_core.plugin._known import KNOWN
 from massgen_core.testing import mock_provider
 from massgen_core.tokens import ModelCatalogue
 from massgen_openai import OpenAISettings, Provider, providers
-from massgen_openai._errors import ProviderError, classified, retry_after
+from massgen_openai._errors import ProviderError, classified
 from massgen_openai.dialect import Dialect
 from massgen_openai.providers import provider
 

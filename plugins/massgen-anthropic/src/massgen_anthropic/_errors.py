@@ -5,7 +5,6 @@ Types of errors: Anthropic's documentation, "Errors".
 
 from __future__ import annotations
 
-import email.utils
 import json
 import time
 from http import HTTPStatus
@@ -15,7 +14,7 @@ import anthropic
 import httpx2
 
 from massgen_anthropic._blocks import PROVIDER
-from massgen_core.backends import classify_text
+from massgen_core.backends import classify_text, retry_after
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
@@ -29,7 +28,7 @@ from massgen_core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _SHOWN: Final = 500  # characters of a server's text
 _OVERLOADED: Final = 529
@@ -95,20 +94,6 @@ def malformed(error: Exception) -> Transient:
     return Transient(
         f"the server sent something that is no event: {type(error).__name__}", backend=PROVIDER
     )
-
-
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds until the server wants to be asked again; None if it does not say (RFC 9110)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers.get(name, "")) * unit)
-        except ValueError:
-            continue
-    try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - now)
 
 
 def _of_status(error: anthropic.APIStatusError, hide: Callable[[str], str]) -> BackendError:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from massgen_core.backends import classify_text
+from massgen_core.backends import classify_text, retry_after
 from massgen_core.errors import AuthFailed, BackendError, Fatal, InvalidRequest, Transient
 
 if TYPE_CHECKING:
@@ -46,20 +45,6 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, *, now: float)
         return InvalidRequest(text, **about)
     hint = "Check embedder.base_url: it must name the server itself."
     return Fatal(text, hint=hint, **about)
-
-
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds until the server wants to be asked again; None if it does not say (RFC 9110)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers.get(name, "")) * unit)
-        except ValueError:
-            continue
-    try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - now)
 
 
 def _said(body: bytes) -> tuple[str, str]:

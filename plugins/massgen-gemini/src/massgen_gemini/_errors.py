@@ -5,6 +5,7 @@ Statuses: google.rpc.Code; details: google.rpc.ErrorInfo, RetryInfo and QuotaFai
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ import httpx2
 from google.genai import errors
 from pydantic import ValidationError
 
-from massgen_core.backends import classify_text
+from massgen_core.backends import classify_text, retry_after
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
@@ -103,7 +104,7 @@ def _exhausted(
         return QuotaExceeded(text, **about)
     wait = next((_seconds(each["retryDelay"]) for each in details if "retryDelay" in each), None)
     if wait is None:
-        wait = _seconds(getattr(error.response, "headers", {}).get("retry-after", ""))
+        wait = retry_after(getattr(error.response, "headers", {}), now=time.time())
     if named or wait is not None:
         return RateLimited(text, retry_after=wait, **about)
     return classify_text(text, **about) or RateLimited(text, **about)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import openai
 
-from massgen_core.backends import classify_text
+from massgen_core.backends import classify_text, retry_after
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
@@ -96,20 +95,6 @@ def classified(
         case _:
             text = _hidden(f"{type(error).__name__}: {error}", secrets)
             return Fatal(text, backend=provider.name)
-
-
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds until the provider wants to be asked again; None if it does not say (RFC 9110)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers.get(name, "")) * unit)
-        except ValueError:
-            continue
-    try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - now)
 
 
 def _refused(

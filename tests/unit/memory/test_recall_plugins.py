@@ -1,0 +1,120 @@
+"""Recall with an embedder, a query expander and a reranker: who is asked, how often, for what."""
+
+from __future__ import annotations
+
+import pytest
+
+from massgen_core.memory import NewMemory, Plugins, Scope
+
+ADA = {"user": "ada"}
+
+
+class Letters:
+    """Counts vowels, and what it is asked."""
+
+    identity = "letters/aeiou"
+    dimensions = 5
+
+    def __init__(self):
+        self.queries = []
+
+    async def embed(self, texts, /, *, purpose):
+        if purpose == "query":
+            self.queries.extend(texts)
+        return [[1.0 + text.count(letter) for letter in "aeiou"] for text in texts]
+
+    async def close(self):
+        pass
+
+
+class Synonyms:
+    def __init__(self):
+        self.asked = []
+
+    async def expand(self, query, /):
+        self.asked.append(query)
+        return [query.replace("car", "automobile")]
+
+    async def close(self):
+        pass
+
+
+class Shortest:
+    async def rerank(self, query, texts, /):
+        return [-float(len(text)) for text in texts]
+
+    async def close(self):
+        pass
+
+
+class Broken(Shortest, Synonyms):
+    async def rerank(self, query, texts, /):
+        raise RuntimeError("no")
+
+    async def expand(self, query, /):
+        raise RuntimeError("no")
+
+
+async def fill(memory):
+    """Many that match and are of another kind than what is looked for."""
+    news = [
+        NewMemory(text=f"the car number {n}", scope=Scope(**ADA), kind="note") for n in range(300)
+    ]
+    news += [NewMemory(text="an automobile, red", scope=Scope(**ADA), kind="fact")]
+    await memory.remember_many(news)
+
+
+def test_another_wording_finds_what_the_query_does_not(run):
+    async def work(memory):
+        await fill(memory)
+        return await memory.recall("car", scope=ADA, k=1, kinds=["fact"])
+
+    (hit,) = run(work, plugins=Plugins(expander=Synonyms()))
+    assert "an automobile, red" == hit.record.text
+
+
+def test_one_recall_asks_each_plugin_once_however_far_it_has_to_look(run):
+    expander, embedder = Synonyms(), Letters()
+
+    async def work(memory):
+        await fill(memory)
+        await memory.recall("car", scope=ADA, k=1, kinds=["fact"])
+
+    run(work, plugins=Plugins(expander=expander, embedder=embedder))
+    assert ["car"] == expander.asked
+    assert ["car", "automobile"] == embedder.queries
+
+
+def test_a_question_that_is_asked_again_has_its_vector(run):
+    embedder = Letters()
+
+    async def work(memory):
+        await memory.remember("the car", scope=ADA)
+        for query in ("car", "car", "bus", "car"):
+            await memory.recall(query, scope=ADA)
+
+    run(work, plugins=Plugins(embedder=embedder))
+    assert ["car", "bus", "car"] == embedder.queries
+
+
+def test_a_reranker_has_the_last_word(run):
+    async def work(memory):
+        for text in ("the car is very long and red", "the car"):
+            await memory.remember(text, scope=ADA)
+        return await memory.recall("long red car", scope=ADA, k=2)
+
+    hits = run(work, plugins=Plugins(reranker=Shortest()))
+    assert ["the car", "the car is very long and red"] == [hit.record.text for hit in hits]
+
+
+@pytest.mark.parametrize("kind", ["reranker", "expander"])
+def test_one_that_fails_costs_nothing_but_its_help(run, kind):
+    told = []
+
+    async def work(memory):
+        await memory.remember("the car", scope=ADA)
+        return await memory.recall("car", scope=ADA)
+
+    (hit,) = run(work, plugins=Plugins(**{kind: Broken()}), told=lambda *what: told.append(what))
+    assert "the car" == hit.record.text
+    assert [{"reranker": "reranker", "expander": "query expander"}[kind]] == [n for n, _ in told]
