@@ -78,11 +78,15 @@ def test_one_recall_asks_each_plugin_once_however_far_it_has_to_look(run):
 
     async def work(memory):
         await fill(memory)
-        await memory.recall("car", scope=ADA, k=1, kinds=["fact"])
+        far = "one car and much else " + "that has nothing to do with it " * 20
+        await memory.remember(far, scope=ADA, kind="preference")
+        hits = await memory.recall("the car number", scope=ADA, k=1, kinds=["preference"])
+        return far, hits
 
-    run(work, plugins=Plugins(expander=expander, embedder=embedder))
-    assert ["car"] == expander.asked
-    assert ["car", "automobile"] == embedder.queries
+    far, (hit,) = run(work, plugins=Plugins(expander=expander, embedder=embedder))
+    assert far.strip() == hit.record.text.strip()
+    assert ["the car number"] == expander.asked
+    assert ["the car number", "the automobile number"] == embedder.queries
 
 
 def test_a_question_that_is_asked_again_has_its_vector(run):
