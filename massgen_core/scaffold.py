@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
-KINDS: Final = ("strategy", "embedder", "memory-store")
+KINDS: Final = ("strategy", "embedder", "memory-store", "backend")
 """Kinds of plugins there is a template of."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

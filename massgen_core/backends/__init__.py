@@ -10,6 +10,7 @@ from massgen_core.backends._account import Account, Accounted, Accounts
 from massgen_core.backends._breaker import Circuit, Guarded
 from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
 from massgen_core.backends._headers import retry_after
+from massgen_core.backends._http import classify_http, sse_json
 from massgen_core.backends._limit import Limited, Limiter
 from massgen_core.backends._overflow import Refusal, classify_text, fills_window
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
@@ -39,9 +40,11 @@ __all__ = [
     "Retrying",
     "Timing",
     "Watched",
+    "classify_http",
     "classify_text",
     "endpoint_of",
     "fills_window",
     "retry_after",
     "scrubbed",
+    "sse_json",
 ]

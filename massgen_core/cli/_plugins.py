@@ -186,7 +186,9 @@ def _tried(host: "PluginHost", item: "Provided") -> tuple[str, str]:
 @command(app, "new")
 def new(
     cli: Cli,
-    kind: Annotated[str, typer.Argument(help="It provides a strategy, embedder or memory-store.")],
+    kind: Annotated[
+        str, typer.Argument(help="It provides a strategy, embedder, memory-store or backend.")
+    ],
     name: Annotated[str, typer.Argument(help="Its registered name, e.g. keep_questions.")],
     into: Annotated[
         Path, typer.Option(help="Folder that gets the distribution's folder.", show_default=".")
@@ -197,7 +199,9 @@ def new(
 
     written = write_plugin(kind, name, into)
     folder = into / dist_of(name)
-    cli.note(f"next: pip install -e {folder} pytest hypothesis && mgc plugins check {name}")
+    own = f"cd {folder} && pytest" if kind == "backend" else f"mgc plugins check {name}"
+    needs = "pytest hypothesis llmock" if kind == "backend" else "pytest hypothesis"
+    cli.note(f"next: pip install -e {folder} {needs} && {own}")
     text = "".join(f"{path}\n" for path in written)
     return Reply({"folder": str(folder), "files": [str(path) for path in written]}, text)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from massgen_core.testing._check import CheckResult, check_plugin
     from massgen_core.testing._embedder_suite import EmbedderSuite
     from massgen_core.testing._installed import (
+        installed_backend,
         installed_embedder,
         installed_memory_store,
         installed_strategy,
@@ -50,6 +51,7 @@ __all__ = [
     "Suite",
     "check_capabilities",
     "check_plugin",
+    "installed_backend",
     "installed_embedder",
     "installed_memory_store",
     "installed_strategy",
@@ -73,6 +75,7 @@ _HOME_OF: Final = {
     "Suite": "_suite",
     "check_capabilities": "_suite",
     "check_plugin": "_check",
+    "installed_backend": "_installed",
     "installed_embedder": "_installed",
     "installed_memory_store": "_installed",
     "installed_strategy": "_installed",

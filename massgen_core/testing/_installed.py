@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from massgen_core.backends import Backend
     from massgen_core.context import TruncationStrategy
     from massgen_core.memory import Embedder, MemoryStore
     from massgen_core.messages import JSONValue
@@ -75,6 +76,20 @@ def installed_memory_store(
     """
     ctx = replace(_context(), data_dir=data_dir, embedder=lambda: embedder)
     return _host().create("memory_store", name, settings, ctx)
+
+
+def installed_backend(name: str, settings: Mapping[str, JSONValue] | None = None) -> Backend:
+    """A new backend, made by the plugin that is installed under `name`.
+
+    Args:
+        name: Its registered name.
+        settings: Keys of its section of the settings; defaults if omitted.
+
+    Raises:
+        PluginError: It is not installed, or cannot be used.
+        SettingsError: The settings are not those of the plugin.
+    """
+    return _host().create("backend", name, settings, _context())
 
 
 def installed_provides(kind: Kind, name: str) -> Provides:

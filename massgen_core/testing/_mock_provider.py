@@ -169,6 +169,7 @@ class MockProvider:
     def reset(self) -> None:
         """Forgets requests and faults."""
         self._call("POST", "/_llmock/reset")
+        self._call("POST", "/_mock/faults", {"faults": [], "reset": True})
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_PATIENCE)

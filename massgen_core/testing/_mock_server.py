@@ -93,7 +93,8 @@ class Strict:
         body = json.loads(sent) if sent[:1] == b"{" else {}
         again = _Again(sent, receive)
         if path == CONTROL:
-            self._faults += body["faults"]
+            kept = [] if body.get("reset") else self._faults
+            self._faults = [*kept, *body["faults"]]
             await JSONResponse({})(scope, again, send)
         elif path.endswith(("/count_tokens", ":countTokens")):
             await self._counted(scope, body, send)

@@ -80,8 +80,8 @@ def test_what_is_there_is_never_overwritten(tmp_path):
 
 
 def test_a_kind_without_a_template_is_refused(tmp_path):
-    with pytest.raises(InvalidArgument, match="no template of a 'backend' plugin") as caught:
-        write_plugin("backend", "mine", tmp_path)
+    with pytest.raises(InvalidArgument, match="no template of a 'memory_store' plugin") as caught:
+        write_plugin("memory_store", "mine", tmp_path)
 
     assert "strategy" in caught.value.hint
 

@@ -1,0 +1,116 @@
+"""The typed error of an HTTP answer, for backends that speak HTTP themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from massgen_core._redact import scrubbed
+from massgen_core.backends._headers import retry_after
+from massgen_core.backends._overflow import classify_text
+from massgen_core.errors import AuthFailed, BackendError, Fatal, InvalidRequest, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, 425})
+_MOST: Final = 500  # characters of a body that is no JSON
+
+
+def classify_http(
+    status: int, body: str, headers: Mapping[str, str] | None = None, *, backend: str = ""
+) -> BackendError:
+    """The typed error of an answer with an error status, or of an error inside a stream.
+
+    The code in the body is believed before the words, the words before the status; see
+    `classify_text`.
+
+    Args:
+        status: The HTTP status; what the body says of it wins, for errors inside a stream.
+        body: Text of the answer: JSON as OpenAI, Anthropic or Google write it, or anything.
+        headers: Of the answer; ``retry-after`` is looked for.
+        backend: Registered name of the backend, for the error.
+
+    Example:
+        >>> body = '{"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}'
+        >>> error = classify_http(429, body, {"retry-after": "2"})
+        >>> type(error).__name__, error.retry_after
+        ('RateLimited', 2.0)
+    """
+    message, code = _said(body)
+    message = message or f"HTTP status {status}"
+    refusal = classify_text(
+        message,
+        code=code,
+        status=status,
+        retry_after=retry_after(
+            {name.lower(): value for name, value in (headers or {}).items()}, now=time.time()
+        ),
+        backend=backend,
+    )
+    if refusal is not None:
+        return refusal
+    cls: type[BackendError] = Fatal
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        cls = AuthFailed
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
+        cls = Transient
+    elif status >= HTTPStatus.BAD_REQUEST:
+        cls = InvalidRequest
+    return cls(scrubbed(message), backend=backend, status=status)
+
+
+async def sse_json(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, Any], None]:
+    r"""The JSON objects in a stream of server-sent events, as they are complete.
+
+    Only CR LF and LF end a line, so that a text may hold any other line break of Unicode. What is
+    no JSON object is left out if it is the word ``[DONE]``. After the WHATWG HTML standard, section
+    9.2.
+
+    Raises:
+        JSONDecodeError: A piece of data is no JSON object.
+
+    Example:
+        >>> import asyncio
+        >>> async def pieces():
+        ...     for piece in (b'data: {"a"', b": 1}", b"\n\ndata: [DONE]", b"\n\n"):
+        ...         yield piece
+        >>> async def main():
+        ...     return [one async for one in sse_json(pieces())]
+        >>> asyncio.run(main())
+        [{'a': 1}]
+    """
+    rest, data = b"", list[bytes]()
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in (one.removesuffix(b"\r") for one in lines):
+            if line.startswith(b"data:"):
+                data.append(line[5:].removeprefix(b" "))
+            elif not line and data:
+                said, data = b"\n".join(data), []
+                if said != b"[DONE]":
+                    yield _object(said)
+
+
+def _object(said: bytes) -> dict[str, Any]:
+    found = json.loads(said)
+    if not isinstance(found, dict):
+        raise json.JSONDecodeError("expected an object", said.decode("utf-8", "replace"), 0)
+    return found
+
+
+def _said(body: str) -> tuple[str, str]:
+    """The message and the code or type of an error body."""
+    try:
+        found: Any = json.loads(body)
+    except ValueError:
+        return " ".join(body[:_MOST].split()), ""
+    if isinstance(found, list) and found:  # Google sends a list of one where it would stream
+        found = found[0]
+    inner = found.get("error", found) if isinstance(found, dict) else found
+    if not isinstance(inner, dict):
+        return str(inner)[:_MOST], ""
+    code = inner.get("code") if isinstance(inner.get("code"), str) else inner.get("type")
+    return str(inner.get("message") or ""), str(code or "")
