@@ -25,6 +25,7 @@ import uvicorn
 from llmock import completion as model
 from llmock.main import create_app
 from llmock.ratelimit import LimitSettings
+from llmock.routers import openai_responses
 from llmock.simulation import build_error_response
 from llmock.streaming import text_pieces
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -45,6 +46,7 @@ _PREFILL: Final = 0.3  # seconds a prompt takes at most before its first event
 _PAUSE: Final = 0.005  # seconds between the events of a long answer
 _SHORT: Final = 12  # events from which an answer is long
 _plain = model.resolve
+_plain_response = openai_responses._response_object  # noqa: SLF001 - it has no other seam
 
 
 def resolve(**given: Any) -> Any:
@@ -61,6 +63,16 @@ def resolve(**given: Any) -> Any:
         answer = replace(answer, text="".join(words[:most]), finish_reason="length")
         words = words[:most]
     return replace(answer, completion_tokens=max(1, len(words) + spent))
+
+
+def response_object(
+    body: dict[str, Any], response_id: str, model: str, completion: Any, items: Any, *, status: str
+) -> dict[str, Any]:
+    """What the Responses API answers; llmock does not say there that an answer was filtered."""
+    found = _plain_response(body, response_id, model, completion, items, status=status)
+    if status == "completed" and completion.finish_reason == "content_filter":
+        found |= {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
+    return found
 
 
 def _once_a_name(call: Any, prompt: str) -> tuple[Any, ...]:
@@ -124,7 +136,11 @@ class Strict:
             send.__self__.transport.abort()  # uvicorn would answer an exception with a 500
             return
         _MOST.set(most_of(body))
-        await asyncio.sleep(self._pace * min(_PREFILL, len(json.dumps(body)) / 4000))
+        left = asyncio.ensure_future(receive.later())
+        done, _ = await asyncio.wait([left], timeout=self._pace * min(_PREFILL, _size(body)))
+        left.cancel()
+        if done:  # the client has gone: the next request must not find its faults used up
+            return
         events = _Events(send, scope["path"], fault, self._pace)
         await self._app(scope, receive, events.send)
 
@@ -183,10 +199,19 @@ class _Again:
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
+        return await self.later()
+
+    async def later(self) -> dict[str, Any]:
+        """What comes after the body: that the client has gone."""
         if self._receive is None:
             await asyncio.Event().wait()
         found: dict[str, Any] = await self._receive()
         return found
+
+
+def _size(body: object) -> float:
+    """Seconds a model reads it."""
+    return len(json.dumps(body)) / 4000
 
 
 async def _read(receive: Any) -> bytes:
@@ -231,6 +256,7 @@ def main(options: str) -> None:
     """Serves until standard input ends."""
     given = json.loads(options)
     model.resolve = resolve
+    openai_responses._response_object = response_object  # noqa: SLF001 - as above
     limits = LimitSettings(context_window=given["window"], rpm=given["rpm"])
     app = Strict(create_app(limits=limits), pace=given["pace"], strict=given["strict"])
     listening = socket.create_server(("127.0.0.1", 0))

@@ -44,7 +44,12 @@ class TestMock(BackendSuite):
     """llmock behind the rules of the Messages API."""
 
     model = "claude-mock"
-    capabilities = frozenset({"count_tokens", "images", "tools"})
+    wire = "anthropic"
+    secret = "sk-ant-mock"
+    capabilities = frozenset({"count_tokens", "images", "parallel_tools", "tools"})
+
+    def mock(self):
+        return mock()
 
     def make(self):
         sizes = {"window": WINDOW, "max_output": 256, "images": True}

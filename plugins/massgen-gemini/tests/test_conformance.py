@@ -29,7 +29,11 @@ class TestMock(BackendSuite):
     """llmock behind the rules of the generateContent API."""
 
     model = "gemini-mock"
-    capabilities = frozenset({"count_tokens", "images", "tools"})
+    wire = "gemini"
+    capabilities = frozenset({"count_tokens", "images", "parallel_tools", "tools"})
+
+    def mock(self):
+        return mock()
 
     def make(self):
         sizes = {"window": WINDOW, "max_output": 256, "images": True}

@@ -47,13 +47,18 @@ class _OnMock(BackendSuite):
 
     __test__ = False
     model = "gpt-mock"
+    wire = "openai"
+    secret = "test-key"
     api: str
-    capabilities = frozenset({"images", "tools"})
+    capabilities = frozenset({"images", "parallel_tools", "tools"})
 
     @pytest.fixture(autouse=True)
     def _served(self, mock):
         mock.reset()
-        self.url = mock.openai
+        self.url, self.provider = mock.openai, mock
+
+    def mock(self):
+        return self.provider
 
     def make(self):
         return _backend(self.url, "test-key", self.api, self.model, tools=True, images=True)
