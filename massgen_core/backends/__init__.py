@@ -13,6 +13,7 @@ from massgen_core.backends._headers import retry_after
 from massgen_core.backends._http import classify_http, sse_json
 from massgen_core.backends._limit import Limited, Limiter
 from massgen_core.backends._overflow import Refusal, classify_text, fills_window
+from massgen_core.backends._probe import Check, Probe
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
 from massgen_core.backends._record import Recorded, Recording, Replayed
 from massgen_core.backends._retry import Retrying
@@ -25,6 +26,7 @@ __all__ = [
     "Accounts",
     "Backend",
     "Caps",
+    "Check",
     "Circuit",
     "CountsTokens",
     "Endpoints",
@@ -32,6 +34,7 @@ __all__ = [
     "Limited",
     "Limiter",
     "Policy",
+    "Probe",
     "Recorded",
     "Recording",
     "Refusal",

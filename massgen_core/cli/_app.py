@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massgen_core.cli import (
+    _backend,
     _bench,
     _config,
     _context,
@@ -80,5 +81,6 @@ _bench.add_to(_context.app)
 app.add_typer(_context.app, name="context")
 app.add_typer(_plugins.app, name="plugins")
 app.add_typer(_config.app, name="config")
+app.add_typer(_backend.app, name="backend")
 app.add_typer(_models.app, name="models")
 _doctor.add_to(app)

@@ -39,12 +39,18 @@ def usage(
     an answer came; answers of models without a price are left out of it.
     """
     from massgen_core.agents import spent
+    from massgen_core.storage import database_path
+
+    loaded = cli.app(path)
+    if path is None and session is None and not database_path(loaded.path).exists():
+        cli.note("no session was written here yet")
+        return Reply({"rows": [], "cost": 0, "unpriced": 0})
 
     async def read(store: "SessionStore") -> list["Spent"]:
         ids = [info.id for info in await store.list()] if session is None else [session]
         return [row for one in ids for row in spent(one, await store.read(one))]
 
-    rows = with_store(cli, cli.app(path), read)
+    rows = with_store(cli, loaded, read)
     cost = sum(row.usage.cost or 0 for row in rows)
     unpriced = sum(row.unpriced for row in rows)
     data = {"rows": rows, "cost": cost, "unpriced": unpriced}

@@ -45,7 +45,7 @@ class TestMock(BackendSuite):
 
     model = "claude-mock"
     wire = "anthropic"
-    secret = "sk-ant-mock"
+    secret = "sk-ant-mock"  # noqa: S105 - it opens nothing
     capabilities = frozenset({"count_tokens", "images", "parallel_tools", "tools"})
 
     def mock(self):

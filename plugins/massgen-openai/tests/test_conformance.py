@@ -48,7 +48,7 @@ class _OnMock(BackendSuite):
     __test__ = False
     model = "gpt-mock"
     wire = "openai"
-    secret = "test-key"
+    secret = "test-key"  # noqa: S105 - it opens nothing
     api: str
     capabilities = frozenset({"images", "parallel_tools", "tools"})
 

