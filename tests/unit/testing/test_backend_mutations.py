@@ -264,7 +264,7 @@ async def tells_the_key(self, request, /):
         async for event in self.sound(request):
             yield event
     except BackendError as exc:
-        exc.args = (f"{exc.message} (sent {self._headers})",)
+        exc.args = (f"{exc.message} (sent {dict(self._client.headers)})",)
         raise
 
 
