@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
 from massgen_core.errors import ContextOverflow, MassgenError
-from massgen_core.events import Finished, TextDelta, ToolCalled, Usage
+from massgen_core.events import Finished, TextDelta, ToolCalled, Usage, Waiting
 from massgen_core.messages import ToolSpec, user
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Check:
         detail: What came of it, in words.
         error: Why it failed, if that was an error.
         seconds: How long it took.
-        first: Seconds until the first piece of text, for ``stream``.
+        first: Seconds until the first piece of text, waits between attempts not counted, for
+            ``stream``.
         usage: What was used, if it was reported.
     """
 
@@ -97,20 +98,23 @@ class Probe:
         return Check("model", "ok", f"{self._model}: {size}; {', '.join(able) or 'text only'}")
 
     async def _stream(self) -> Check:
-        begun, first, pieces = time.perf_counter(), None, 0
+        begun, waited, pieces = time.perf_counter(), 0.0, 0
+        first: float | None = None
         usage: Usage | None = None
         finished: Finished | None = None
         request = Request(self._model, (user(_HELLO),), max_output=self._most())
         async with aclosing(self._backend.stream(request)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
-                    first = time.perf_counter() - begun if first is None else first
+                    now = time.perf_counter() - begun - waited
+                    first = now if first is None else first
                     pieces += 1
                 elif isinstance(event, Usage):
                     usage = event
                 elif isinstance(event, Finished):
                     finished = event
                 else:
+                    waited += event.seconds if isinstance(event, Waiting) else 0
                     self._heard(event)
         if finished is None or first is None:
             return Check("stream", "failed", "no text came", usage=usage)

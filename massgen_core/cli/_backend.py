@@ -1,6 +1,8 @@
 """``mgc backend``: which backends there are, and whether one works."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +17,7 @@ from massgen_core.errors import Fatal
 
 if TYPE_CHECKING:
     from massgen_core.app import App
-    from massgen_core.backends import Backend, Check
+    from massgen_core.backends import Check
 
 app = typer.Typer(help="Which backends there are, and whether one works.", no_args_is_help=True)
 
@@ -66,7 +68,8 @@ def check(
     """
     import asyncio
 
-    checks = asyncio.run(_checked(cli, cli.app(), name, model, overflow=overflow))
+    _choose(cli, name)
+    checks = asyncio.run(_checked(cli, cli.app(), model, overflow=overflow))
     rows = [(one.outcome, one.name, f"{one.seconds:.2f} s", _words(one)) for one in checks]
     data = [_to_json(one) for one in checks]
     text = table_of(("outcome", "what", "time", "result"), rows)
@@ -77,24 +80,21 @@ def check(
     return Reply(data, text, code=code_of(error), error=error)
 
 
-async def _checked(
-    cli: Cli, app: "App", name: str | None, model: str | None, *, overflow: bool
-) -> list["Check"]:
+async def _checked(cli: Cli, app: "App", model: str | None, *, overflow: bool) -> list["Check"]:
     from massgen_core.backends import Probe
 
     async with app:
-        backend, asked = _chosen(app, name, model)
+        backend, asked = app.backend(), model or app.model
         with cli.busy(f"Asking {asked} …"):
             probe = Probe(backend, asked, cli.event)
             return [one async for one in probe.run(overflow=overflow)]
 
 
-def _chosen(app: "App", name: str | None, model: str | None) -> "tuple[Backend, str]":
-    """The backend of this name, with the settings it has if it is the chosen one."""
-    if name in {None, app.providers.name}:
-        return app.backend(), model or app.model
-    backend, own = app.providers.of({"name": name}, app.providers.name)
-    return backend, model or own
+def _choose(cli: Cli, name: str | None) -> None:
+    """Lets the settings choose this backend, so that ``-c`` can say how to reach it."""
+    if name is not None:
+        chosen = f"backend.name={json.dumps(name)}"
+        cli.options = replace(cli.options, overrides=(*cli.options.overrides, chosen))
 
 
 def _words(one: "Check") -> str:

@@ -91,3 +91,27 @@ def test_a_provider_on_loopback_answers_or_says_why_not(mgc, fault, code, failed
         assert "called weather with" in done.out
         assert "refused: " in done.out
     assert "ok" == outcomes(again)["stream"]
+
+
+@pytest.mark.skipif(not OPENAI, reason="needs massgen-openai")
+@pytest.mark.usefixtures("scripted")
+def test_a_backend_that_is_not_the_chosen_one_takes_settings_too(mgc):
+    with mock_provider(window=2000, pace=0) as provider:
+        where = [f"backend.base_url={provider.openai}", "backend.api_key=k", "models.m.window=2000"]
+        given = [word for one in where for word in ("-c", one)]
+        done = mgc("backend", "check", "openai", "--model", "m", "--json", *given)
+        asked = len(provider.requests())
+    assert (0, "ok") == (done.code, outcomes(done)["stream"])
+    assert asked > 0
+
+
+@pytest.mark.skipif(not OPENAI, reason="needs massgen-openai")
+def test_a_wait_before_another_attempt_is_no_time_to_the_first_word(mgc):
+    with mock_provider(window=2000, pace=0) as provider:
+        provider.inject("rate_limit", retry_after=2)
+        where = [f"backend.base_url={provider.openai}", "backend.api_key=k", "models.m.window=2000"]
+        given = [word for one in where for word in ("-c", one)]
+        done = mgc("backend", "check", "openai", "--model", "m", "--json", *given)
+    [stream] = [one for one in done.envelope["data"] if one["name"] == "stream"]
+    assert "ok" == stream["outcome"]
+    assert stream["first"] + 2 <= stream["seconds"]  # whatever the machine, the wait is between
