@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from massgen_core.clock import uuid7
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._access import grant, grants
-from massgen_core.memory._log import Draft, entries, write
+from massgen_core.memory._log import Draft, entries, entries_of, write
 from massgen_core.memory._record import digest_of, record_from
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import in_scopes, put
@@ -272,8 +272,7 @@ def _ours(conn: sqlite3.Connection, record_id: str) -> tuple[int, list[tuple[int
     row = conn.execute("SELECT number FROM memory_record WHERE id = ?", (record_id,)).fetchone()
     if row is None:
         return 0, []
-    query = "SELECT rev, digest FROM memory_log WHERE record = ? ORDER BY seq"
-    return row[0], conn.execute(query, row).fetchall()
+    return row[0], [(entry.rev, entry.digest) for entry in entries_of(conn, row[0])]
 
 
 def _write(conn: sqlite3.Connection, drafts: Sequence[Draft]) -> None:

@@ -12,7 +12,7 @@ from massgen_core.errors import (
     RecordConflict,
     RecordNotFound,
 )
-from massgen_core.memory._log import Change, append, entries, erase, head
+from massgen_core.memory._log import Change, append, entries_of, erase
 from massgen_core.memory._record import MemoryRecord, NewMemory, changed
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import by_ids, put
@@ -183,7 +183,7 @@ def history(conn: sqlite3.Connection, record: MemoryRecord, may: May = anything)
         LedgerCorrupt: An entry of it is damaged.
     """
     out = []
-    for entry in entries(conn, "l.record = ?", (record.seq,)):
+    for entry in entries_of(conn, record.seq):
         found = None if entry.erased else entry.record_or_damage()
         if isinstance(found, str):
             raise damaged(record.id, found)
@@ -218,16 +218,17 @@ def write(conn: sqlite3.Connection, changes: Sequence[Change], call: Call) -> li
     """Log the changes as one batch, and let the tables follow."""
     if not changes:
         return []
-    first = head(conn)[0] + 1
-    records = append(conn, changes, actor=call.actor, now=call.now)
-    put(conn, [(record, first + place) for place, record in enumerate(records)])
+    written = append(conn, changes, actor=call.actor, now=call.now)
+    put(conn, written)
+    records = [record for record, _ in written]
     _drop_stale_vectors(conn, records)
     return records
 
 
 def _drop_stale_vectors(conn: sqlite3.Connection, records: Sequence[MemoryRecord]) -> None:
     changed_ = [(one.seq, bytes.fromhex(one.content_hash)) for one in records if one.rev > 1]
-    conn.executemany("DELETE FROM memory_vector WHERE record = ? AND content <> ?", changed_)
+    if changed_:
+        conn.executemany("DELETE FROM memory_vector WHERE record = ? AND content <> ?", changed_)
 
 
 def _known(conn: sqlite3.Connection, ids: Sequence[str]) -> dict[str, MemoryRecord]:

@@ -24,19 +24,21 @@ OWNER: Final = "memory"
 """Whose the texts in blobs are."""
 GENESIS: Final = hashlib.sha256(b"massgen memory log 1\n").digest()
 """What the first entry is chained to."""
-INLINE: Final = 128
-"""Bytes from which on a text is a blob: below that a reference costs more than the text."""
+INLINE: Final = 512
+"""Bytes from which on a text is a blob: below that the blob's hash and references, which touch five
+more pages of the file, cost more than compressing the text and sharing it with sessions saves."""
 
 # seq, batch, record, rev; at as IEEE 754; lengths of actor and op. Big-endian.
 _HEADER: Final = struct.Struct(">qqqqdII")
 _INSERT: Final = "INSERT INTO memory_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_TEXTS: Final = frozenset({"actor", "op", "body", "text"})
 COLUMNS: Final = """
     l.seq, l.batch, l.at, CAST(l.actor AS BLOB), CAST(l.op AS BLOB), l.record, l.rev,
     CAST(l.body AS BLOB), CAST(l.text AS BLOB), l.blob, l.digest, l.hash,
     b.hash, CAST(b.codec AS BLOB), b.size, b.data
 """
 """What `Entry` is made of, with ``memory_log AS l LEFT JOIN blob AS b ON b.id = l.blob``."""
+_OF_RECORD: Final = "(l.seq = ?1 AND l.record = ?1 OR l.record = ?1 AND l.record <> l.seq)"
+"""A record's number is that of its first entry; only the others are in the index."""
 
 
 class Entry(NamedTuple):
@@ -136,68 +138,71 @@ class Draft(NamedTuple):
     batch: int = 0
 
 
+class Place(NamedTuple):
+    """Where an entry is: its number, and its record's."""
+
+    seq: int
+    record: int
+
+
 def append(
     conn: sqlite3.Connection, changes: Sequence[Change], *, actor: str, now: float
-) -> list[MemoryRecord]:
-    """Write the changes as one batch; returns the records with ``seq`` and ``sha256`` filled in.
+) -> list[tuple[MemoryRecord, int]]:
+    """Write the changes as one batch.
 
     Args:
         conn: Inside a transaction.
         changes: In order.
         actor: Who makes them.
         now: When, in seconds since the Unix epoch.
+
+    Returns:
+        The records with ``seq``, ``content_hash`` and ``sha256`` filled in, each with the number of
+        its entry.
     """
     drafts = []
     for op, record in changes:
         body = body_of(record)
         digest = digest_of(body, record.text)
         drafts.append(
-            Draft(
-                *(record.id, record.seq, op, record.rev, body, record.text, digest, now, actor),
-            )
+            Draft(record.id, record.seq, op, record.rev, body, record.text, digest, now, actor)
         )
-    written = write(conn, drafts)
     return [
-        replace(
-            change.record,
-            seq=entry.record,
-            content_hash=content_hash(change.record.text).hex(),
-            sha256=entry.digest.hex(),
+        (
+            replace(
+                change.record,
+                seq=place.record,
+                content_hash=content_hash(draft.text).hex(),
+                sha256=draft.digest.hex(),
+            ),
+            place.seq,
         )
-        for change, entry in zip(changes, written, strict=True)
+        for change, draft, place in zip(changes, drafts, write(conn, drafts), strict=True)
     ]
 
 
-def write(conn: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Entry]:
-    """Write the entries, chained to the newest one."""
+def write(conn: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Place]:
+    """Write the entries, chained to the newest one; where each of them is."""
     seq, prev = head(conn)
     blobs = _put_texts(conn, [draft.text for draft in drafts if draft.body is not None])
     batches: dict[int, int] = {}
     numbers: dict[str, int] = {}
-    rows = []
-    for draft in drafts:
+    places, rows = [], []
+    for record_id, number, op, rev, body, text, digest, at, actor, batch in drafts:
         seq += 1
-        number = draft.number or numbers.setdefault(draft.record_id, seq)
-        blob = blobs.get(draft.text) if draft.body is not None else None
-        inline = draft.body is not None and blob is None
-        row = Entry(
-            seq=seq,
-            batch=batches.setdefault(draft.batch, seq),
-            at=draft.at,
-            actor=draft.actor.encode(),
-            op=draft.op.encode(),
-            record=number,
-            rev=draft.rev,
-            body=None if draft.body is None else draft.body.encode(),
-            text=draft.text.encode() if inline else None,
-            blob=blob,
-            digest=draft.digest,
-            hash=b"",
+        place = Place(seq, number or numbers.setdefault(record_id, seq))
+        first = batches.setdefault(batch, seq)
+        blob = None if body is None else blobs.get(text)
+        inline = None if body is None or blob is not None else text
+        prev = _linked(
+            prev, (seq, first, place.record, rev, at), actor.encode(), op.encode(), digest
         )
-        prev = chained(prev, row)
-        rows.append(row._replace(hash=prev))
-    conn.executemany(_INSERT, map(_stored, rows))
-    return rows
+        rows.append(
+            (seq, first, at, actor, op, place.record, rev, body, inline, blob, digest, prev)
+        )
+        places.append(place)
+    conn.executemany(_INSERT, rows)
+    return places
 
 
 def erase(conn: sqlite3.Connection, numbers: Iterable[int]) -> int:
@@ -205,11 +210,12 @@ def erase(conn: sqlite3.Connection, numbers: Iterable[int]) -> int:
     erased = 0
     for number in numbers:
         blobs = conn.execute(
-            "SELECT DISTINCT blob FROM memory_log WHERE record = ? AND blob IS NOT NULL", (number,)
+            f"SELECT DISTINCT blob FROM memory_log AS l WHERE {_OF_RECORD} AND blob IS NOT NULL",  # noqa: S608 - our own words
+            (number,),
         ).fetchall()
         erased += conn.execute(
-            "UPDATE memory_log SET body = NULL, text = NULL, blob = NULL "
-            "WHERE record = ? AND body IS NOT NULL",
+            "UPDATE memory_log AS l SET body = NULL, text = NULL, blob = NULL "  # noqa: S608 - our own words
+            f"WHERE {_OF_RECORD} AND body IS NOT NULL",
             (number,),
         ).rowcount
         for (blob,) in blobs:
@@ -219,10 +225,15 @@ def erase(conn: sqlite3.Connection, numbers: Iterable[int]) -> int:
 
 def chained(prev: bytes, row: Entry) -> bytes:
     """The hash of an entry that follows the one of hash `prev`; content counts by its digest."""
-    header = _HEADER.pack(
-        row.seq, row.batch, row.record, row.rev, row.at, len(row.actor), len(row.op)
-    )
-    return hashlib.sha256(b"".join((prev, header, row.actor, row.op, row.digest))).digest()
+    numbers = (row.seq, row.batch, row.record, row.rev, row.at)
+    return _linked(prev, numbers, row.actor, row.op, row.digest)
+
+
+def _linked(
+    prev: bytes, numbers: tuple[int, int, int, int, float], actor: bytes, op: bytes, digest: bytes
+) -> bytes:
+    header = _HEADER.pack(*numbers, len(actor), len(op))
+    return hashlib.sha256(b"".join((prev, header, actor, op, digest))).digest()
 
 
 def entries(
@@ -243,6 +254,11 @@ def entries(
     return map(Entry._make, rows)
 
 
+def entries_of(conn: sqlite3.Connection, number: int) -> list[Entry]:
+    """The entries of a record, oldest first."""
+    return list(entries(conn, _OF_RECORD, (number,)))
+
+
 def _put_texts(conn: sqlite3.Connection, texts: Iterable[str]) -> dict[str, int]:
     """Store the long texts, and those SQLite cannot take as text; their blobs' numbers."""
     raws = {text: text.encode("utf-8", "surrogatepass") for text in texts if _needs_blob(text)}
@@ -260,14 +276,6 @@ def _needs_blob(text: str) -> bool:
         return len(text.encode()) >= INLINE
     except UnicodeEncodeError:  # a lone surrogate
         return True
-
-
-def _stored(row: Entry) -> tuple[object, ...]:
-    """The row as SQLite takes it: texts as text."""
-    return tuple(
-        value.decode() if isinstance(value, bytes) and name in _TEXTS else value
-        for name, value in zip(Entry._fields[:12], row, strict=False)
-    )
 
 
 def _release(conn: sqlite3.Connection, blob: int) -> None:

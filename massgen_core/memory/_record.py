@@ -186,6 +186,7 @@ _STORED: Final = tuple(each.name for each in fields(MemoryRecord) if each.name n
 _DEFAULTS: Final = {
     each.name: each.default for each in fields(MemoryRecord) if each.name in _STORED
 }
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
 _TUPLES: Final = frozenset({"tags", "source_ids", "supersedes"})
 
 
@@ -206,7 +207,7 @@ def body_of(record: MemoryRecord) -> str:
     if scope:
         values["scope"] = scope
     try:
-        return json.dumps(values, sort_keys=True, allow_nan=False, separators=(",", ":"))
+        return _CANONICAL.encode(values)
     except (TypeError, ValueError, RecursionError) as exc:
         raise InvalidArgument(
             f"meta is no JSON value: {exc}",

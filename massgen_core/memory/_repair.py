@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._access import drop_damaged_grants
 from massgen_core.memory._ledger import Call
-from massgen_core.memory._log import GENESIS, OWNER, Change, Entry, append, chained, entries, head
+from massgen_core.memory._log import (
+    GENESIS,
+    OWNER,
+    Change,
+    Entry,
+    append,
+    chained,
+    entries,
+    entries_of,
+    head,
+)
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import put
@@ -153,7 +163,7 @@ def _back_to_intact(
 ) -> tuple[list[Change], list[str], list[str]]:
     changes, restored, lost = [], [], []
     for number in sorted({entry.record for entry in damaged}):
-        found = list(entries(conn, "l.record = ?", (number,)))
+        found = entries_of(conn, number)
         if not found[-1].erased:
             continue  # an older revision was damaged: nothing changes for the record
         intact = [

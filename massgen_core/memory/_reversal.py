@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from massgen_core.errors import AccessDenied, InvalidArgument, RecordConflict
 from massgen_core.memory._ledger import anything, damaged, write
-from massgen_core.memory._log import Change, entries
+from massgen_core.memory._log import Change, entries, entries_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,7 +75,7 @@ def rewind(conn: sqlite3.Connection, until: float, call: Call) -> list[MemoryRec
 
 
 def _rewound(conn: sqlite3.Connection, number: int, seq: int | None, call: Call) -> list[Change]:
-    now = list(entries(conn, "l.record = ?", (number,)))[-1].record_or_damage()
+    now = entries_of(conn, number)[-1].record_or_damage()
     if isinstance(now, str):
         raise damaged(f"number {number}", now)
     if now.state == "tombstone":
@@ -94,7 +94,7 @@ def _rewound(conn: sqlite3.Connection, number: int, seq: int | None, call: Call)
 def _undone(
     conn: sqlite3.Connection, number: int, seq: int, batch: int, call: Call, may: May
 ) -> Change:
-    found = list(entries(conn, "l.record = ?", (number,)))
+    found = entries_of(conn, number)
     newest = found[-1]
     now = newest.record_or_damage()
     if isinstance(now, str):

@@ -186,5 +186,16 @@ _LEDGER: Final = Migration(
     ),
 )
 
-SCHEMA: Final[tuple[Migration, ...]] = (_FIRST, _LEDGER)
+# Each index of a table is one more page that a durable write has to put on disk.
+_FEWER_INDEXES: Final = Migration(
+    3,
+    "fewer indexes of the ledger",
+    (
+        "DROP INDEX memory_record_content",  # nothing looks records up by their text
+        "DROP INDEX memory_log_record",
+        "CREATE INDEX memory_log_record ON memory_log (record) WHERE record <> seq",
+    ),
+)
+
+SCHEMA: Final[tuple[Migration, ...]] = (_FIRST, _LEDGER, _FEWER_INDEXES)
 """Every migration of the file, oldest first."""

@@ -19,11 +19,16 @@ from massgen_core.storage import SCHEMA
 each = runpy.run_path(str(Path(__file__).with_name("kill_at_each_statement.py")))
 
 
-def rows(path):
-    """Everything that stands in the tables of the first schema."""
-    tables = ("blob", "owner", "blob_ref", "session", "entry", "quarantine")
+def tables(path):
     with closing(sqlite3.connect(path)) as conn:
-        return [conn.execute(f"SELECT * FROM {name}").fetchall() for name in tables]  # noqa: S608 - our own words
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        return [name for (name,) in conn.execute(query)]
+
+
+def rows(path, names):
+    """Everything that stands in these tables."""
+    with closing(sqlite3.connect(path)) as conn:
+        return [conn.execute(f"SELECT * FROM {name}").fetchall() for name in names]  # noqa: S608 - our own words
 
 
 def layout(path):
@@ -41,21 +46,22 @@ def killed(path, number):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
-def wrong_after(path, before, layouts):
+def wrong_after(path, names, before, layouts):
+    """What is wrong, if the file must have one of these layouts, oldest first, and these rows."""
     problems = []
     if layout(path) not in layouts:
-        problems.append("neither the old schema nor the new one")
-    if rows(path) != before:
+        problems.append("neither an old schema nor the new one")
+    if rows(path, names) != before:
         problems.append("rows differ after the kill")
     with each["opened"](path, SCHEMA) as conn:
         if conn.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             problems.append("integrity")
-    if layout(path) != layouts[1] or rows(path) != before:
+    if layout(path) != layouts[-1] or rows(path, names) != before:
         problems.append("not migrated by the next opening")
     problems += [
         "backup is not whole"
         for backup in path.parent.glob("*.bak")
-        if (layout(backup), rows(backup)) != (layouts[0], before)
+        if layout(backup) not in layouts[:-1] or rows(backup, names) != before
     ]
     return problems
 
@@ -69,17 +75,20 @@ def main(folder, file):
         path.write_bytes(data)
         return path
 
-    old, new = fresh("old"), fresh("new")
-    with each["opened"](new, SCHEMA):
-        pass
-    layouts, before = (layout(old), layout(new)), rows(old)
+    old = fresh("old")
+    layouts, names = [layout(old)], tables(old)
+    before = rows(old, names)
+    for version in range(layouts[0][0] + 1, len(SCHEMA) + 1):
+        with each["opened"](old, SCHEMA[:version]):
+            pass
+        layouts.append(layout(old))
     number, wrong = 0, []
     while True:
         number += 1
         path = fresh(str(number))
         if not killed(path, number):
             break
-        found = wrong_after(path, before, layouts)
+        found = wrong_after(path, names, before, layouts)
         wrong += [f"statement {number}: {problem}" for problem in found]
         shutil.rmtree(path.parent)
     print(json.dumps({"kills": number - 1, "wrong": wrong}))  # noqa: T201 - read by the test
