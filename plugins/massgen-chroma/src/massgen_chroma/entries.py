@@ -28,6 +28,8 @@ SCOPE: Final = ("tenant", "team", "user", "agent", "session", "run")
 _CHECK: Final = "check"
 _PAGE: Final = 1000
 """Entries that are read at once."""
+_SMALL: Final = 100
+"""Entries up to which all are compared: a few milliseconds, and nothing is missed."""
 
 
 def unit(vector: Sequence[float] | None) -> Vector | None:
@@ -67,16 +69,18 @@ def held(collection: Collection, ids: Sequence[str], most: int) -> int:
 def find(collection: Collection, vector: Vector, scope: Scope, k: int) -> list[Candidate]:
     """The `k` nearest entries of the scope; the score is the cosine.
 
-    Where vectors are alike, as those of "Thanks!" are, Chroma's graph of neighbours may have no way
-    to those of a small scope. If it finds too few, the entries of the scope are compared one by
-    one, `_PAGE` of them at most.
+    Where vectors are alike, as those of "Thanks!" are, or were often replaced, Chroma's graph of
+    neighbours may have no way to some. In a small collection, and if the graph finds too few, the
+    entries of the scope are compared one by one, `_PAGE` of them at most.
     """
     where = _where(scope)
-    found = collection.query(
-        query_embeddings=[vector.tolist()], n_results=k, where=where, include=["distances"]
-    )
-    ids, distances = found["ids"][0], (found["distances"] or [[]])[0]
-    scores = {name: 1.0 - far for name, far in zip(ids, distances, strict=True)}
+    scores: dict[str, float] = {}
+    if collection.count() > _SMALL:
+        found = collection.query(
+            query_embeddings=[vector.tolist()], n_results=k, where=where, include=["distances"]
+        )
+        ids, distances = found["ids"][0], (found["distances"] or [[]])[0]
+        scores = {name: 1.0 - far for name, far in zip(ids, distances, strict=True)}
     if len(scores) < k:
         rows = _read(collection, 0, _PAGE, where)
         scores |= {name: float(other @ vector) for name, other, _ in rows}
