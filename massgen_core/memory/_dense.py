@@ -53,12 +53,9 @@ class Meaning:
         level = [slot for slot in (total == limit).nonzero()[0].tolist() if self.live[slot]]
         return above + nsmallest(count - len(above), level, key=numbers.__getitem__)
 
-    def parts(self, slots: Sequence[int]) -> dict[str, dict[int, float]]:
-        """Of some slots, by name."""
-        return {
-            "dense": dict(zip(slots, self.near[slots].tolist(), strict=True)),
-            "dense window": dict(zip(slots, self.around[slots].tolist(), strict=True)),
-        }
+    def parts(self, slots: Sequence[int]) -> dict[str, list[float]]:
+        """Of some slots, in their order, by name."""
+        return {"dense": self.near[slots].tolist(), "dense window": self.around[slots].tolist()}
 
 
 class Vectors:

@@ -1,25 +1,24 @@
-"""The parts of a text's score: each maps slots to what it adds."""
+"""The parts of a text's score: what each adds to each slot, in the order of the slots."""
 
 from __future__ import annotations
 
 import math
 from heapq import nlargest, nsmallest
+from operator import add
 from typing import TYPE_CHECKING
 
 from massgen_core.memory import _weights as weights
 from massgen_core.memory._dates import date_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from massgen_core.memory._texts import Texts
 
-    Scores = Mapping[int, float]
-
 
 def by_words(
-    texts: Texts, terms: Sequence[str], words: Scores, slots: Collection[int]
-) -> dict[str, Scores]:
+    texts: Texts, terms: Sequence[str], words: Mapping[int, float], slots: Sequence[int]
+) -> dict[str, list[float]]:
     """Parts *text*, *neighbours* and *window*: by the words of a text and of those around it.
 
     Args:
@@ -28,51 +27,59 @@ def by_words(
         words: What `Texts.matches` found for them.
         slots: What to score.
     """
-    before, after = texts.threads.before, texts.threads.after
-    near = {}
+    before, after, asks, of = texts.threads.before, texts.threads.after, texts.asks, words.get
+    own = [of(slot, 0.0) for slot in slots]
+    near = []
     for slot in slots:
-        earlier = words.get(before[slot], 0.0) * (1 + weights.ANSWER * texts.asks[before[slot]])
-        near[slot] = weights.NEAR * (earlier + words.get(after[slot], 0.0))
-    highest = max((near[slot] + words.get(slot, 0.0) for slot in slots), default=0.0)
+        back = before[slot]
+        earlier = of(back, 0.0) * (1 + weights.ANSWER * asks[back])
+        near.append(weights.NEAR * (earlier + of(after[slot], 0.0)))
+    highest = max(map(add, near, own), default=0.0)
+    windows = texts.windows(terms, frozenset(slots))
+    around = [windows.get(slot, 0.0) for slot in slots]
     return {
-        "text": scaled({slot: words[slot] for slot in slots if slot in words}, 1.0, highest),
-        "neighbours": scaled(near, 1.0, highest),
-        "window": scaled(texts.windows(terms, slots), weights.WINDOW),
+        "text": _scaled(own, 1.0, highest),
+        "neighbours": _scaled(near, 1.0, highest),
+        "window": _scaled(around, weights.WINDOW, max(around, default=0.0)),
     }
 
 
-def sittings(texts: Texts, totals: Scores) -> dict[int, float]:
+def sittings(texts: Texts, slots: Sequence[int], totals: Sequence[float]) -> list[float]:
     """What the best text of its sitting gives each; one that stands alone is its own best."""
-    sitting, best = texts.threads.sitting, dict[int, float]()
-    for slot, total in totals.items():
-        if total > best.get(sitting[slot], 0.0):
-            best[sitting[slot]] = total
-    return {slot: weights.SITTING * best.get(sitting[slot], 0.0) for slot in totals}
+    of = [texts.threads.sitting[slot] for slot in slots]
+    best: dict[int, float] = {}
+    for sitting, total in zip(of, totals, strict=True):
+        if total > best.get(sitting, 0.0):
+            best[sitting] = total
+    return [weights.SITTING * best.get(sitting, 0.0) for sitting in of]
 
 
-def speakers(texts: Texts, terms: Sequence[str], slots: Collection[int]) -> dict[int, float]:
-    """For the texts of whom the query names; of nobody's texts, for those that have the name."""
+def speakers(texts: Texts, terms: Sequence[str], slots: Sequence[int]) -> list[float]:
+    """For the texts of whom the query names; of nobody's texts, for those that have the name.
+
+    Nothing if it names nobody.
+    """
     named = texts.known_speakers.named(terms)
     if not named:
-        return {}
+        return []
     names = [term for term in terms if texts.known_speakers.named([term])]
-    return {
-        slot: weights.SPEAKER
+    return [
+        weights.SPEAKER
+        * (texts.speakers[slot] in named if texts.speakers[slot] else texts.has(slot, names))
         for slot in slots
-        if (texts.speakers[slot] in named if texts.speakers[slot] else texts.has(slot, names))
-    }
+    ]
 
 
-def dates(texts: Texts, query: str, slots: Collection[int]) -> dict[int, float]:
-    """For the texts of a month or year that the query names."""
+def dates(texts: Texts, query: str, slots: Sequence[int]) -> list[float]:
+    """For the texts of a month or year that the query names; nothing if it names none."""
     hint = date_hint(query)
     if hint is None:
-        return {}
+        return []
     months = texts.months
-    return {slot: weights.DATE for slot in slots if months[slot] > 0 and hint.fits(months[slot])}
+    return [weights.DATE * (months[slot] > 0 and hint.fits(months[slot])) for slot in slots]
 
 
-def foreign(texts: Texts, scores: Scores) -> dict[int, float]:
+def foreign(texts: Texts, scores: Mapping[int, float]) -> dict[int, float]:
     """What another index says, by slot: the weight for its best, 0 for a score of 0 or its worst.
 
     An index finds what it takes for relevant, so that the least of its scores is not nothing unless
@@ -91,22 +98,7 @@ def foreign(texts: Texts, scores: Scores) -> dict[int, float]:
     }
 
 
-def scaled(scores: Scores, weight: float, highest: float | None = None) -> dict[int, float]:
-    """Scores from 0 to a weight."""
-    most = max(scores.values(), default=0.0) if highest is None else highest
-    return {slot: weight * score / most for slot, score in scores.items()} if most > 0 else {}
-
-
-def totals(parts: Iterable[Scores], slots: Collection[int]) -> dict[int, float]:
-    """The sum of the parts of each slot."""
-    found = dict.fromkeys(slots, 0.0)
-    for part in parts:
-        for slot, score in part.items():
-            found[slot] += score
-    return found
-
-
-def best(scores: Scores, numbers: Sequence[int], count: int) -> list[int]:
+def best(scores: Mapping[int, float], numbers: Sequence[int], count: int) -> list[int]:
     """The slots with the highest scores above 0; of the same score, those with low numbers."""
     if len(scores) <= count:
         return list(scores)
@@ -114,3 +106,8 @@ def best(scores: Scores, numbers: Sequence[int], count: int) -> list[int]:
     above = [slot for slot, score in scores.items() if score > limit]
     level = [slot for slot, score in scores.items() if score == limit]
     return above + nsmallest(count - len(above), level, key=numbers.__getitem__)
+
+
+def _scaled(scores: Sequence[float], weight: float, highest: float) -> list[float]:
+    """Scores from 0 to a weight."""
+    return [weight * score / highest for score in scores] if highest > 0 else [0.0] * len(scores)

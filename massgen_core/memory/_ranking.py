@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from heapq import nsmallest
+from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory import _parts as parts
@@ -13,15 +13,15 @@ from massgen_core.memory._lexicon import terms_of
 from massgen_core.memory._texts import Doc, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from massgen_core.memory._dense import Floats
 
 __all__ = ["Doc", "Ranked", "ScopeIndex", "passage_of"]
 
 _CANDIDATES: Final = 1_000
-"""Texts with the best words that are looked at closely, with their neighbours; and half as many of
-the best by meaning. Scopes with fewer matches are ranked whole."""
+"""Texts that are looked at closely, with their neighbours: those with the best words; a third of
+them by meaning instead, where there are vectors. Scopes with fewer matches are ranked whole."""
 _NOTHING: Final[Mapping[str, Mapping[int, float]]] = {}
 
 
@@ -54,7 +54,7 @@ class ScopeIndex:
     Analysis of Fusion Functions, TOIS 2023).
 
     Args:
-        candidates: How many of the best by words are looked at closely; by meaning, half of it.
+        candidates: How many are looked at closely; with vectors, a third of them by meaning.
 
     Example:
         >>> index = ScopeIndex()
@@ -135,26 +135,28 @@ class ScopeIndex:
         """
         texts, terms = self._texts, list(terms_of(query))
         wanted = max(self._candidates, 2 * k)
-        words = texts.matches(terms, wanted)
         meaning = self._meaning(vector)
+        by_meaning = max(k, wanted // 3) if meaning else 0
+        words = texts.matches(terms, wanted - by_meaning)
         stores = {f"store:{name}": parts.foreign(texts, scores) for name, scores in extra.items()}
-        centres = set(parts.best(words, texts.numbers, wanted)).union(*stores.values())
+        centres = set(parts.best(words, texts.numbers, wanted - by_meaning)).union(*stores.values())
         if meaning:
-            centres.update(meaning.best(texts.numbers, wanted // 2))
+            centres.update(meaning.best(texts.numbers, by_meaning))
         slots = self._with_neighbours(centres)
-        found: dict[str, Mapping[int, float]] = {
+        found: dict[str, Sequence[float]] = {
             **parts.by_words(texts, terms, words, slots),
             **(meaning.parts(slots) if meaning else {}),
-            **stores,
+            **{name: [scores.get(slot, 0.0) for slot in slots] for name, scores in stores.items()},
         }
-        totals = parts.totals(found.values(), slots)
-        found["sitting"] = parts.sittings(texts, totals)
-        found["speaker"] = parts.speakers(texts, terms, slots)
-        found["date"] = parts.dates(texts, query, slots)
-        for name in ("sitting", "speaker", "date"):
-            for slot, score in found[name].items():
-                totals[slot] += score
-        return self._ranked(found, totals, k)
+        totals = list(map(sum, zip(*found.values(), strict=True)))
+        more = {
+            "sitting": parts.sittings(texts, slots, totals),
+            "speaker": parts.speakers(texts, terms, slots),
+            "date": parts.dates(texts, query, slots),
+        }
+        more = {name: part for name, part in more.items() if part}
+        totals = list(map(sum, zip(totals, *more.values(), strict=True)))
+        return self._ranked(found | more, slots, totals, k)
 
     def _unit(self, vector: Sequence[float]) -> tuple[Vectors, Floats]:
         vectors = self._vectors or Vectors(len(vector))
@@ -170,23 +172,29 @@ class ScopeIndex:
             return None
         return self._vectors.meaning(vector, self._texts.threads, bytes(self._texts.asks))
 
-    def _with_neighbours(self, centres: Iterable[int]) -> list[int]:
+    def _with_neighbours(self, centres: set[int]) -> list[int]:
         before, after = self._texts.threads.before, self._texts.threads.after
-        near = {side for slot in centres for side in (before[slot], slot, after[slot])}
-        return sorted(near - {0}, key=self._texts.numbers.__getitem__)
+        near = centres.union([before[slot] for slot in centres], [after[slot] for slot in centres])
+        return list(near - {0})
 
     def _ranked(
-        self, found: Mapping[str, Mapping[int, float]], totals: Mapping[int, float], k: int
+        self,
+        found: Mapping[str, Sequence[float]],
+        slots: Sequence[int],
+        totals: Sequence[float],
+        k: int,
     ) -> list[Ranked]:
         numbers = self._texts.numbers
-        winners = nsmallest(k, totals, key=lambda slot: (-totals[slot], numbers[slot]))
+        limit = min(nlargest(k, totals), default=0.0)
+        winners = [place for place, total in enumerate(totals) if total >= limit]
+        winners.sort(key=lambda place: (-totals[place], numbers[slots[place]]))
         return [
             Ranked(
-                numbers[slot],
-                totals[slot],
-                {name: part[slot] for name, part in found.items() if part.get(slot)},
+                numbers[slots[place]],
+                totals[place],
+                {name: part[place] for name, part in found.items() if part[place]},
             )
-            for slot in winners
+            for place in winners[:k]
         ]
 
     def _moved(self, slots: Sequence[int]) -> None:

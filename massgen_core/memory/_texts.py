@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._dates import month_of, spelled
@@ -22,6 +24,8 @@ _NEVER: Final = -1
 _TAIL: Final = 200
 """Characters at the end of a text in which a question mark makes it one that asks."""
 _ASKS: Final = ("?", "\uff1f", "\u061f")
+_TELLING: Final = 0.01
+"""Share of the rarest term's weight below which a term does not count for windows."""
 _ENOUGH: Final = 4
 """Times the texts wanted; when so many have a rarer term, common terms find no further ones."""
 
@@ -116,42 +120,45 @@ class Texts:
         TOIS 1996).
         """
         scores: dict[int, float] = {}
-        slope = self._slope(self._length)
+        lengths, base, slope = self._lengths, K1 * (1 - B), self._slope(self._length)
         for term in sorted(terms, key=lambda term: (self._postings.frequency(term), term)):
             weight = self._rarity(self._postings.frequency(term))
             among = scores if len(scores) >= _ENOUGH * wanted else None
             for slot, times in self._postings.of(term, among):
-                gain = weight * times / (times + K1 * (1 - B) + slope * self._lengths[slot])
+                gain = weight * times / (times + base + slope * lengths[slot])
                 scores[slot] = scores.get(slot, 0.0) + gain
         return scores
 
-    def windows(self, terms: Sequence[str], slots: Collection[int]) -> dict[int, float]:
+    def windows(self, terms: Sequence[str], slots: AbstractSet[int]) -> dict[int, float]:
         """BM25 of some slots' texts together with the two before and the two after, where above 0.
 
         In how many windows a term is, is estimated: as many texts as a window has, times the texts
-        that have the term.
+        that have the term. A term that nearly all have tells them not apart, and is left out.
         """
         scores: dict[int, float] = {}
-        wanted = frozenset(slots)
-        inside = {near for slot in wanted for near in self.threads.window(slot)}
+        inside = self.threads.windows(slots)
+        spans, base = self._spans, K1 * (1 - B)
         slope, texts = self._slope(self._span), self._span / max(1, self._length)
-        for term in sorted(terms):
-            weight = self._rarity(min(len(self.slots), texts * self._postings.frequency(term)))
-            for slot, times in self._around(term, wanted, inside).items():
-                gain = weight * times / (times + K1 * (1 - B) + slope * self._spans[slot])
+        having = {term: texts * self._postings.frequency(term) for term in sorted(terms)}
+        rarity = {term: self._rarity(min(len(self.slots), n)) for term, n in having.items()}
+        least = max(rarity.values(), default=0.0) * _TELLING
+        for term, weight in rarity.items():
+            if weight < least:
+                continue
+            found = self._around(term, inside)
+            for slot in found.keys() & slots:
+                times = found[slot]
+                gain = weight * times / (times + base + slope * spans[slot])
                 scores[slot] = scores.get(slot, 0.0) + gain
         return scores
 
-    def _around(
-        self, term: str, slots: AbstractSet[int], inside: AbstractSet[int]
-    ) -> dict[int, int]:
-        """How often the windows of some slots have a term."""
-        found: dict[int, int] = {}
-        for slot, times in self._postings.of(term, inside):
-            for near in self.threads.window(slot):
-                if near in slots:
-                    found[near] = found.get(near, 0) + times
-        return found
+    def _around(self, term: str, inside: AbstractSet[int]) -> Counter[int]:
+        """How often the windows have a term, by slot, if it is looked for inside some texts."""
+        before, after = self.threads.before, self.threads.after
+        at = [slot for slot, times in self._postings.of(term, inside) for _ in range(times)]
+        back, on = [before[slot] for slot in at], [after[slot] for slot in at]
+        far = [before[slot] for slot in back], [after[slot] for slot in on]
+        return Counter(chain(at, back, on, *far))
 
     def _take(self) -> int:
         if self._free:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 _NONE: Final = 0
 """The slot before the first and after the last; it links to itself, so that walks need no test."""
@@ -76,6 +79,13 @@ class Threads:
         """The slot with the two before and the two after it; 0 where there is none."""
         before, after = self.before[slot], self.after[slot]
         return self.before[before], before, slot, after, self.after[after]
+
+    def windows(self, slots: AbstractSet[int]) -> set[int]:
+        """All slots in the windows of some; 0 among them where a window is cut short."""
+        before, after = self.before, self.after
+        back, on = {before[slot] for slot in slots}, {after[slot] for slot in slots}
+        far = {before[slot] for slot in back}
+        return far.union(slots, back, on, {after[slot] for slot in on})
 
     def _reserve(self, slot: int) -> None:
         missing = slot + 1 - len(self.before)
