@@ -18,6 +18,7 @@ import page_cli
 import page_errors
 import page_events
 import page_hooks
+import page_provider_faults
 import page_strategies
 
 from massgen_core.settings import reference as settings_page
@@ -31,6 +32,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": page_errors.page,
     "events.md": page_events.page,
     "hooks.md": page_hooks.page,
+    "provider-faults.md": page_provider_faults.page,
     "settings.md": settings_page,
     **{
         f"strategies/{name}.md": partial(page_strategies.page, name)
@@ -44,7 +46,8 @@ def render(name: str) -> str:
     text = PAGES[name]()
     if text.startswith("<!--") or name.startswith("strategies/"):
         return text
-    note = f"<!-- Made by docs/_tools/page_{Path(name).stem}.py; edit the code it describes. -->"
+    maker = f"page_{Path(name).stem.replace('-', '_')}"
+    note = f"<!-- Made by docs/_tools/{maker}.py; edit the code it describes. -->"
     title, _, rest = text.partition("\n")
     return f"{title}\n\n{note}\n{rest.rstrip()}\n"
 
