@@ -347,7 +347,7 @@ def test_broken_transports_are_transient():
 
 def test_settings_are_checked():
     for wrong in ({"thinking": -2}, {"thinking": "much"}, {"base_url": "ftp://x"}, {"port": 1},
-                  {"base_url": "https://u:p@h"}, {"idle_timeout": 0}):  # fmt: skip
+                  {"base_url": "https://u:p@h"}, {"connect_timeout": 0}):  # fmt: skip
         with pytest.raises(ValidationError):
             GeminiSettings(**wrong)
 
@@ -373,7 +373,7 @@ def provider():
         yield started
 
 
-FOR_US = [name for name, fault in FAULTS.items() if "gemini" in fault.wires]
+FOR_US = [n for n, f in FAULTS.items() if "gemini" in f.wires and n != "stall"]
 
 
 @pytest.mark.parametrize("name", FOR_US)
@@ -383,7 +383,7 @@ def test_faults_of_a_provider_become_their_type(provider, name):
     seen = []
 
     async def main():
-        backend = backend_for(provider.gemini, idle_timeout=0.5)
+        backend = backend_for(provider.gemini)
         try:
             request = Request("gemini-mock", (user("Count from 1 to 300"),), (), 100)
             async for event in backend.stream(request):
@@ -396,6 +396,14 @@ def test_faults_of_a_provider_become_their_type(provider, name):
     assert FAULTS[name].late is any(isinstance(event, TextDelta) for event in seen)
     assert name != "rate_limit" or raised.value.retry_after == 7
     assert len(provider.requests()) <= 1  # nobody asks again behind our back
+
+
+def test_a_dead_connection_is_given_up_even_if_nobody_watches_it(provider, monkeypatch):
+    monkeypatch.setattr("massgen_gemini._client._SILENCE", 0.3)
+    provider.reset()
+    provider.inject("stall")
+    with pytest.raises(Transient, match="in time"):
+        ask(provider.gemini, model="gemini-mock")
 
 
 def test_closing_ends_running_streams():

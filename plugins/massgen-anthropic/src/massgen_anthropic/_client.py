@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OFFICIAL: Final = "api.anthropic.com"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_SILENCE: Final = 3600.0  # seconds without a byte; long, so that timeouts.idle decides
 _STARS: Final = "**********"
 _VARIABLE: Final = "ANTHROPIC_API_KEY"
 
@@ -29,7 +30,7 @@ class Client:
     """Asks the server; made by the first request of an event loop.
 
     Args:
-        settings: The server and time limits.
+        settings: The server, and how long to wait for a connection.
         environ: Where keys are looked up that are not in the settings.
     """
 
@@ -85,7 +86,7 @@ class Client:
 
     def _made(self) -> anthropic.AsyncAnthropic:
         settings = self._settings
-        timeout = httpx2.Timeout(settings.idle_timeout, connect=settings.connect_timeout)
+        timeout = httpx2.Timeout(_SILENCE, connect=settings.connect_timeout)
         # A proxy of the environment is for servers elsewhere. Without TLS there is nothing to
         # verify, and loading the certificates takes time. Redirects would take the key elsewhere.
         http = httpx2.AsyncClient(

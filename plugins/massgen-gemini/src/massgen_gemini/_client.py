@@ -24,6 +24,7 @@ _OFFICIAL: Final = "generativelanguage.googleapis.com"
 _VARIABLES: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _VERSION: Final = "v1beta"  # v1 lags behind in what a request may hold
+_SILENCE: Final = 3600.0  # seconds without a byte; long, so that timeouts.idle decides
 _STARS: Final = "**********"
 _TICKET: Final = "x-massgen-stream"  # never sent: it tells whose response one is
 _PLACEHOLDER: Final = "."  # the SDK demands contents; the body has the real ones
@@ -33,7 +34,7 @@ class Client:
     """Asks the server; made by the first request of an event loop.
 
     Args:
-        settings: The server and time limits.
+        settings: The server, and how long to wait for a connection.
         environ: Where keys are looked up that are not in the settings.
     """
 
@@ -113,7 +114,7 @@ class Client:
 
     def _made(self) -> httpx2.AsyncClient:
         settings = self._settings
-        limits = httpx2.Timeout(settings.idle_timeout, connect=settings.connect_timeout).as_dict()
+        limits = httpx2.Timeout(_SILENCE, connect=settings.connect_timeout).as_dict()
 
         async def sent(request: httpx2.Request) -> None:
             # The SDK knows only a limit for all of a request, and tells the server of it.

@@ -38,9 +38,6 @@ class GeminiSettings(BaseModel):
     connect_timeout: float = Field(
         default=10.0, gt=0, description="Seconds to wait for a connection."
     )
-    idle_timeout: float = Field(
-        default=120.0, gt=0, description="Seconds without a sign of life until a stream has failed."
-    )
 
     @field_validator("base_url")
     @classmethod

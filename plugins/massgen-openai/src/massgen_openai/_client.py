@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from massgen_openai.settings import OpenAISettings
 
 _CONNECT: Final = 10.0  # seconds until a connection stands
+_SILENCE: Final = 3600.0  # seconds without a byte; long, so that timeouts.idle decides
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST: Final = 4  # characters of a secret that is hidden
 _AZURE_PATH: Final = "/openai/v1"
@@ -32,7 +33,7 @@ class Clients:
 
     Args:
         provider: Whose client.
-        settings: Address, key, headers and time limits.
+        settings: Address, key and headers.
         environ: Where keys are looked up that are not in the settings.
     """
 
@@ -132,7 +133,7 @@ class Clients:
         """
         address = urlsplit(self.address)
         return httpx2.AsyncClient(
-            timeout=httpx2.Timeout(self._settings.idle_timeout, connect=_CONNECT),
+            timeout=httpx2.Timeout(_SILENCE, connect=_CONNECT),
             limits=DEFAULT_CONNECTION_LIMITS,
             follow_redirects=False,
             verify=address.scheme == "https",

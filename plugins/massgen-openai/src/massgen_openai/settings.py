@@ -55,11 +55,6 @@ class OpenAISettings(BaseModel):
         default_factory=dict,
         description="Further fields of every request, e.g. a provider's own options.",
     )
-    idle_timeout: float = Field(
-        default=300.0,
-        gt=0,
-        description="Seconds without a byte from the server after which an answer is given up.",
-    )
     api_version: str | None = Field(
         default=None,
         description="Version of Azure's dated API, e.g. 2026-05-01; its undated v1 API by default.",
