@@ -22,10 +22,17 @@ then the hint. All of them pickle.
 """
 
 
+def drawing() -> str:
+    """The tree as the docstring of the package draws it."""
+    found = re.search(r"^ {4}MassgenError\n(?: {4}.*\n)+", errors.__doc__ or "", re.MULTILINE)
+    assert found, "the docstring of massgen_core.errors draws the tree"
+    return "\n".join(line[4:] for line in found[0].splitlines())
+
+
 def classes() -> list[type[MassgenError]]:
-    """All errors, in the order of the module, which is that of the tree."""
-    found = [value for value in vars(errors).values() if isinstance(value, type)]
-    return [cls for cls in found if issubclass(cls, MassgenError)]
+    """All errors, in the order of the tree."""
+    names = re.findall(r"^[│ ├└─]*(\w+)", drawing(), re.MULTILINE)
+    return [getattr(errors, name) for name in names]
 
 
 def entry(cls: type[MassgenError]) -> str:
@@ -49,7 +56,4 @@ def entry(cls: type[MassgenError]) -> str:
 
 
 def page() -> str:
-    found = re.search(r"^ {4}MassgenError\n(?: {4}.*\n)+", errors.__doc__ or "", re.MULTILINE)
-    assert found, "the docstring of massgen_core.errors draws the tree"
-    tree = "\n".join(line[4:] for line in found[0].splitlines())
-    return "\n".join([HEAD.format(tree=tree), *map(entry, classes())])
+    return "\n".join([HEAD.format(tree=drawing()), *map(entry, classes())])
