@@ -93,6 +93,19 @@ def test_the_tree_in_the_docstring_is_the_tree():
     assert {cls.__name__: cls.__bases__[0].__name__ for cls in CLASSES} == parents
 
 
+def every(cls):
+    return [cls, *(error for below in cls.__subclasses__() for error in every(below))]
+
+
+def test_every_error_is_public_and_says_so_in_a_traceback():
+    ours = {cls for cls in every(MassgenError) if cls.__module__.startswith(errors.__name__)}
+
+    assert {f"massgen_core.errors.{cls.__name__}" for cls in ours} == {
+        f"{cls.__module__}.{cls.__qualname__}" for cls in ours
+    }
+    assert sorted(cls.__name__ for cls in ours) == errors.__all__
+
+
 def test_the_text_is_the_message_and_below_it_the_hint():
     assert "it broke" == str(MassgenError("it broke"))
     assert "it broke\nmend it" == str(MassgenError("it broke", hint="mend it"))

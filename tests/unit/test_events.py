@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import pickle
+import pkgutil
 from typing import get_args
 
 import pytest
@@ -22,14 +24,21 @@ GROUPS = {
 CLASSES = get_args(Event)
 
 
-def test_the_union_holds_every_event_of_the_module():
+def modules():
+    names = (found.name for found in pkgutil.iter_modules(events.__path__, f"{events.__name__}."))
+    return [events, *map(importlib.import_module, names)]
+
+
+def test_the_union_holds_every_event_of_the_package_and_all_are_public():
     defined = {
         cls
-        for _, cls in inspect.getmembers(events, dataclasses.is_dataclass)
-        if cls.__module__ == events.__name__
+        for module in modules()
+        for _, cls in inspect.getmembers(module, dataclasses.is_dataclass)
+        if cls.__module__ == module.__name__
     }
 
     assert defined - {Operation} == set(CLASSES)
+    assert defined <= {getattr(events, name) for name in events.__all__}
 
 
 def test_a_kind_names_its_group_and_nothing_else_has_it():
