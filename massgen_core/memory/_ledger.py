@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from massgen_core.clock import uuid7
 from massgen_core.errors import (
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from massgen_core.memory._record import State
 
 
+_FIELDS: Final = tuple(NewMemory.__dataclass_fields__)
+_of: Final = attrgetter(*_FIELDS)
 May: TypeAlias = Callable[["MemoryRecord"], bool]
 """Whether something may be done to a record."""
 
@@ -250,8 +253,9 @@ def records_of(conn: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Memory
 
 
 def _created(new: NewMemory, now: float) -> MemoryRecord:
-    fields = {name: getattr(new, name) for name in NewMemory.__dataclass_fields__}
-    return MemoryRecord(**{**fields, "id": new.id or uuid7(now)}, recorded_at=now)
+    fields = dict(zip(_FIELDS, _of(new), strict=True))
+    fields["id"] = new.id or uuid7(now)
+    return MemoryRecord(**fields, recorded_at=now)
 
 
 def _same(found: MemoryRecord, new: NewMemory) -> MemoryRecord:

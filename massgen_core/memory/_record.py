@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from massgen_core.errors import InvalidArgument
@@ -186,6 +187,7 @@ _STORED: Final = tuple(each.name for each in fields(MemoryRecord) if each.name n
 _DEFAULTS: Final = {
     each.name: each.default for each in fields(MemoryRecord) if each.name in _STORED
 }
+_stored: Final = attrgetter(*_STORED)
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
 _TUPLES: Final = frozenset({"tags", "source_ids", "supersedes"})
 
@@ -198,8 +200,8 @@ def body_of(record: MemoryRecord) -> str:
     """
     values: dict[str, Any] = {
         name: value
-        for name in _STORED
-        if (value := getattr(record, name)) != _DEFAULTS[name] and value not in ((), {})
+        for (name, default), value in zip(_DEFAULTS.items(), _stored(record), strict=True)
+        if value != default and value not in ((), {})
     }
     scope = {
         name: value for name, value in zip(FIELDS, record.scope.values(), strict=True) if value
