@@ -333,8 +333,8 @@ class Conversation:
                     self._take(entry.message, entry.tokens if same else None)
                 case "fit":
                     self._replay_fit(entry.body, newest=entry.seq == fits[-1])
-                case "usage" if self._source.made(entry.body):
-                    self._learn(entry.body)
+                case "usage":
+                    self._replay_usage(entry.body)
                 case "note":
                     self._replay_note(entry.body)
 
@@ -347,6 +347,10 @@ class Conversation:
             counter = self.window.engine.counter
             same = body.get("tokenizer") == counter.name
             self.window.view = view if same else recounted(view, counter)
+
+    def _replay_usage(self, body: Mapping[str, Any]) -> None:
+        if self._source.made(body):
+            self._learn(body)
 
     def _replay_note(self, body: Mapping[str, Any]) -> None:
         if "partial" in body:

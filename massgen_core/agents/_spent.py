@@ -41,8 +41,10 @@ def spent(session: str, entries: Iterable[Entry]) -> tuple[Spent, ...]:
     """
     found: dict[tuple[str, str], Spent] = {}
     for entry in entries:
+        if entry.kind != "usage":
+            continue
         body: Mapping[str, Any] = entry.body
-        if entry.kind != "usage" or body.get("refused"):
+        if body.get("refused"):
             continue
         key = (str(body.get("agent", "")), str(body.get("model", "")))
         before = found.get(key, Spent(session, *key))

@@ -41,7 +41,9 @@ class NewEntry:
 
 
 class Entry:
-    """One entry of a journal, as it is on disk. Its body is decoded when it is first asked for.
+    """One entry of a journal, as it is on disk. Its body is decoded whenever it is asked for.
+
+    A long journal is held as it is on disk, which takes a fraction of the room of JSON values.
 
     Attributes:
         seq: Its place in the journal, from 1, without gaps.
@@ -52,7 +54,7 @@ class Entry:
         tokenizer: The name of the counter that counted it.
     """
 
-    __slots__ = ("_body", "_message", "created_at", "id", "kind", "seq", "tokenizer", "tokens")
+    __slots__ = ("_body", "created_at", "id", "kind", "seq", "tokenizer", "tokens")
 
     def __init__(
         self,
@@ -71,14 +73,11 @@ class Entry:
         self.tokens = tokens
         self.tokenizer = tokenizer
         self._body = body
-        self._message: Message | None = None
 
     @property
     def body(self) -> Mapping[str, JSONValue]:
         """The JSON values that were appended."""
-        if callable(self._body):
-            self._body = self._body()
-        return self._body
+        return self._body() if callable(self._body) else self._body
 
     @property
     def message(self) -> Message:
@@ -87,9 +86,7 @@ class Entry:
         Raises:
             InvalidMessages: The entry is of another kind.
         """
-        if self._message is None:
-            self._message = message_from_json(self.body)
-        return self._message
+        return message_from_json(self.body)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Entry):

@@ -127,12 +127,15 @@ def _open_calls(entries: Sequence[Entry]) -> tuple[list[tuple[str, str]], set[st
     answered: list[str] = []
     started: set[str] = set()
     for entry in reversed(entries):
-        if entry.kind == "tool_state" and entry.body.get("state") == "started":
-            started.add(str(entry.body.get("call_id")))
-        if entry.kind != "message":
+        if entry.kind not in ("message", "tool_state"):
             continue
-        parts = _parts(entry.body)
-        if entry.body.get("role") == "tool":
+        body = entry.body
+        if entry.kind == "tool_state":
+            if body.get("state") == "started":
+                started.add(str(body.get("call_id")))
+            continue
+        parts = _parts(body)
+        if body.get("role") == "tool":
             answered += [str(part.get("call_id")) for part in parts]
             continue
         calls = [part for part in parts if part.get("kind") == "tool_call"]
