@@ -12,6 +12,7 @@ from massgen_core._redact import looks_secret
 from massgen_core.backends._breaker import Circuit, Guarded
 from massgen_core.backends._limit import Limited, Limiter
 from massgen_core.backends._retry import Retrying
+from massgen_core.backends._turns import Turns
 from massgen_core.backends._watch import Watched
 from massgen_core.backends._wrapper import Timing
 
@@ -75,6 +76,7 @@ class Endpoints:
     """
 
     timing: Timing = field(default_factory=Timing)
+    _turns: Turns = field(default_factory=Turns)
     _known: dict[str, _Endpoint] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -92,7 +94,7 @@ class Endpoints:
         """
         shared = self._of(endpoint, policy)
         timing = self.timing
-        wrapped: Backend = Watched(backend, idle=policy.idle, call=policy.call)
+        wrapped: Backend = Watched(backend, idle=policy.idle, call=policy.call, turns=self._turns)
         wrapped = Limited(wrapped, shared.limiter, most=policy.deadline, timing=timing)
         if shared.circuit is not None:
             wrapped = Guarded(wrapped, shared.circuit)

@@ -1,4 +1,4 @@
-"""Ends streams that have stalled."""
+"""Ends streams that have stalled, and keeps those that have not from filling the event loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from massgen_core.backends._turns import Turns
 from massgen_core.backends._wrapper import Wrapper
 from massgen_core.errors import Transient
 
@@ -25,6 +26,8 @@ class Watched(Wrapper):
         inner: The backend.
         idle: Seconds to wait for the next event; None for ever.
         call: Seconds an answer may take from the first to the last event; None for ever.
+        turns: What all streams of a process share, so that together they leave room in the event
+            loop for other work; of this backend alone if omitted.
 
     Example:
         >>> import asyncio
@@ -43,18 +46,29 @@ class Watched(Wrapper):
     """
 
     def __init__(
-        self, inner: Backend, *, idle: float | None = None, call: float | None = None
+        self,
+        inner: Backend,
+        *,
+        idle: float | None = None,
+        call: float | None = None,
+        turns: Turns | None = None,
     ) -> None:
         super().__init__(inner)
         self._idle = idle
         self._call = call
+        self._turns = turns or Turns()
 
     async def stream(self, request: Request, /) -> AsyncGenerator[BackendEvent, None]:
         """The events of the wrapped backend, as long as they come."""
+        turn = self._turns.here()
+        await turn.start()
+        now = asyncio.get_running_loop().time
         timer = _Timer(self._idle, self._call)
         try:
             async with aclosing(self.inner.stream(request)) as events:
                 while True:
+                    if turn.is_over(now()):
+                        await turn.next()
                     timer.wait()
                     try:
                         event = await anext(events)

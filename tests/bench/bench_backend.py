@@ -114,7 +114,8 @@ def main() -> None:
         "title": "Wrappers of a backend",
         "note": (
             "Retries, circuit, limits, timeout and accounts around a backend, beside the bare one "
-            "in the same run; medians of calls in turn. The provider is a mock on loopback."
+            "in the same run; wall time, medians of calls in turn. The provider is a mock on "
+            "loopback."
         ),
         "columns": ["what", "bare", "wrappers", "share"],
         "rows": [*over_http(), *in_process()],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx2
-from openai import DEFAULT_CONNECTION_LIMITS, AsyncAzureOpenAI, AsyncOpenAI, Omit
+from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit
 
 from massgen_core.errors import Fatal, InvalidSetting
 
@@ -134,7 +134,7 @@ class Clients:
         address = urlsplit(self.address)
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(_SILENCE, connect=_CONNECT),
-            limits=DEFAULT_CONNECTION_LIMITS,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
             follow_redirects=False,
             verify=address.scheme == "https",
             trust_env=address.hostname not in _LOOPBACK,
