@@ -67,8 +67,9 @@ class Agent:
         notify: Whether requests that offer that tool also say how many messages left. The note is
             no part of the journal, and changes only when a fit was made.
         fallbacks: Who is asked, in order, when a request does not fit whatever is cut, is refused
-            as too long after all retries, or fails for a passing reason (`Transient`). The view is
-            fitted for its window, by its tokenizer and rules. It answers for the rest of the turn.
+            as too long after all retries, fails for a passing reason (`Transient`), or is more than
+            the account allows (`RateLimited`, `QuotaExceeded`). The view is fitted for its window,
+            by its tokenizer and rules. It answers for the rest of the turn.
         memory: Where the agent remembers what is said, and is reminded of it in other sessions.
 
     Raises:

@@ -6,7 +6,7 @@ import asyncio
 import math
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from massgen_core.agents._answer import total
 from massgen_core.agents._asking import Asking
@@ -19,6 +19,8 @@ from massgen_core.errors import (
     ContextOverflow,
     ContextOverflowError,
     MassgenError,
+    QuotaExceeded,
+    RateLimited,
     TooManySteps,
     Transient,
 )
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
     from massgen_core.agents._tools import Tool
     from massgen_core.events import Event
     from massgen_core.messages import ToolCall
+
+_ELSEWHERE: Final = (
+    ContextOverflow,
+    ContextOverflowError,
+    QuotaExceeded,
+    RateLimited,
+    Transient,
+)
+"""What another model, or another account, may do better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +258,7 @@ class Turn:
                 async with aclosing(asking.run()) as events:
                     async for event in events:
                         yield event
-            except (ContextOverflow, ContextOverflowError, Transient) as exc:
+            except _ELSEWHERE as exc:
                 await self._fall_back(exc)
                 yield FallbackUsed(self._speaker.backend.name, self._speaker.model, _said(exc))
             except MassgenError as exc:

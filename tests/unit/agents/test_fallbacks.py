@@ -13,7 +13,9 @@ from massgen_core.errors import (
     ContextOverflow,
     ContextOverflowError,
     InvalidArgument,
+    InvalidRequest,
     PluginNotFound,
+    QuotaExceeded,
     RateLimited,
     Transient,
     UnknownModel,
@@ -126,7 +128,16 @@ def test_a_passing_failure_is_passed_on_and_the_half_answer_is_left_aside(talk, 
     assert first.sent[0].messages == second.sent[0].messages
 
 
-@pytest.mark.parametrize("error", [AuthFailed("who?"), RateLimited("slow down")])
+@pytest.mark.parametrize("error", [RateLimited("slow down"), QuotaExceeded("all is spent")])
+def test_what_an_account_does_not_allow_another_may(talk, only, error):
+    second = Recorded(["Here."])
+    events = talk.run(talk.agent(Recorded([error]), fallbacks=[fallback(second)]), "Hi")
+    assert "Here." == events[-1].text
+    told = f"{type(error).__name__}: {error.message}"
+    assert [FallbackUsed("scripted", "second", told)] == only(events, FallbackUsed)
+
+
+@pytest.mark.parametrize("error", [AuthFailed("who?"), InvalidRequest("what?")])
 def test_other_failures_reach_the_caller(talk, error):
     second = Recorded(["never"])
     with pytest.raises(type(error)):
