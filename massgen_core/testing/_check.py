@@ -21,6 +21,7 @@ SUITES: Final = {
     "strategy": ("StrategySuite", "PackagingSuite"),
     "embedder": ("EmbedderSuite", "PackagingSuite"),
     "memory_store": ("MemoryStoreSuite", "MemoryStoreFaultSuite", "PackagingSuite"),
+    "backend": ("PackagingSuite",),
 }
 """Kinds that can be checked by registered name, with the suites that are run."""
 
@@ -73,9 +74,7 @@ def check_plugin(provided: Provided) -> tuple[CheckResult, ...]:
     if provided.kind not in SUITES:
         raise InvalidArgument(
             f"{provided.name!r} is of the kind {provided.kind!r}; by name only these can be "
-            f"checked: {', '.join(SUITES)}",
-            hint="For a backend subclass massgen_core.testing.BackendSuite in its own tests: it "
-            "needs to know how to make its provider fail.",
+            f"checked: {', '.join(SUITES)}"
         )
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:

@@ -90,6 +90,12 @@ def test_an_embedder_can_be_checked_by_its_name(environment, tmp_path):
     ]
 
 
+def test_a_backend_can_be_checked_by_its_name(environment, tmp_path):
+    words = "-m", "massgen_core", "plugins", "check", "new_backend", "--json"
+    results = json.loads(run(environment.python, *words, cwd=tmp_path))["data"]["results"]
+    assert {("PackagingSuite", "passed")} == {(one["suite"], one["outcome"]) for one in results}
+
+
 def files_of(page, *names):
     """The files of a plugin that a page writes: their paths and what they hold."""
     files = r"<!-- file: (massgen-\S+) -->\n+```python\n(.*?)```"

@@ -93,9 +93,20 @@ def test_an_unknown_name_is_met_with_a_near_miss(mgc):
     assert "Did you mean 'sliding_window'?" in done.err
 
 
-def test_a_backend_is_told_which_suites_there_are(mgc, scripted):
-    done = mgc("plugins", "check", "scripted")
+@pytest.mark.parametrize("name", ["openai", "anthropic", "gemini", "local"])
+def test_of_a_backend_the_distribution_is_checked_and_what_else_there_is_is_told(mgc, name):
+    pytest.importorskip(f"massgen_{name}")
+    done = mgc("plugins", "check", name, "--json")
+
+    assert 0 == done.code
+    results = done.envelope["data"]["results"]
+    assert {("PackagingSuite", "passed")} == {(one["suite"], one["outcome"]) for one in results}
+    assert f"`mgc backend check {name}`" in done.err
+    assert "BackendSuite" in done.err
+
+
+def test_a_kind_without_a_suite_is_refused(mgc):
+    done = mgc("plugins", "check", "estimate")
 
     assert 2 == done.code
     assert "only these can be checked: strategy" in done.err
-    assert "BackendSuite" in done.err
