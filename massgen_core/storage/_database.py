@@ -7,24 +7,17 @@ import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
-from massgen_core.storage._connect import (
-    check_read_only,
-    connect_read_only,
-    connect_reader,
-    connect_writer,
-)
-from massgen_core.storage._copy import copy_database, free_name, swap_in, sync_file
+from massgen_core.storage._connect import connect_read_only
+from massgen_core.storage._copy import copy_database, free_name, swap_in
 from massgen_core.storage._errors import translating
-from massgen_core.storage._files import sync_folder
 from massgen_core.storage._migrate import schema_version
+from massgen_core.storage._opener import Opener, Threads
 from massgen_core.storage._opening import Opening
-from massgen_core.storage._outside import copy_outside
-from massgen_core.storage._readers import Readers
-from massgen_core.storage._writer import Writer
+from massgen_core.storage._upkeep import checkpoint, copy_aside, vacuum
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +27,7 @@ if TYPE_CHECKING:
 
     from massgen_core.clock import Clock
     from massgen_core.storage._migrate import Migration
+    from massgen_core.storage._writer import Writer
 
 T = TypeVar("T")
 Synchronous = Literal["full", "normal"]
@@ -43,8 +37,6 @@ BUSY_TIMEOUT: Final = 30.0
 
 # Seconds to wait for others to close a file that is to be replaced.
 _SWAP_WAIT: Final = 2.0
-# Milliseconds that a checkpoint waits for readers; other writes wait as long.
-_CHECKPOINT_WAIT: Final = 500
 
 
 class Database:
@@ -65,29 +57,13 @@ class Database:
         (0,)
     """
 
-    __slots__ = (
-        *("__weakref__", "_connect", "_newer", "_readers", "_reopen", "_writer"),
-        *("path", "schema"),
-    )
+    __slots__ = ("__weakref__", "_opener", "_threads", "path", "schema")
 
-    def __init__(
-        self,
-        path: Path,
-        writer: Writer | None,
-        readers: Readers,
-        *,
-        schema: int,
-        supported: int,
-        connect: Callable[[Path], sqlite3.Connection],
-        reopen: Callable[[], Database],
-    ) -> None:
-        self.path = path
-        self.schema = schema
-        self._writer = writer
-        self._readers: Readers | None = readers
-        self._connect = connect
-        self._reopen = reopen
-        self._newer = (schema, supported) if schema > supported else None
+    def __init__(self, opener: Opener, threads: Threads) -> None:
+        self.path = opener.path
+        self.schema = threads.schema
+        self._opener = opener
+        self._threads: Threads | None = threads
 
     @classmethod
     def open(
@@ -99,7 +75,7 @@ class Database:
         clock: Clock = SYSTEM_CLOCK,
         read_only: bool = False,
         busy_timeout: float = BUSY_TIMEOUT,
-    ) -> Opening[Database]:
+    ) -> Opening[Self]:
         """The database at `path`, created and migrated if need be; await it or enter it.
 
         Args:
@@ -117,63 +93,30 @@ class Database:
             SchemaTooNew: A newer version of this package wrote it.
             StorageBusy: Another process held it for too long.
         """
-        build = partial(
-            cls._build,
-            Path(path),
-            tuple(migrations),
+        opener = Opener(
+            path=Path(path),
+            migrations=tuple(migrations),
             synchronous=synchronous,
             clock=clock,
             read_only=read_only,
             busy_timeout=busy_timeout,
         )
-        return Opening(_built(build))
+        return Opening(cls._opened(opener))
 
     @classmethod
-    def _build(
-        cls,
-        path: Path,
-        migrations: tuple[Migration, ...],
-        *,
-        synchronous: Synchronous,
-        clock: Clock,
-        read_only: bool,
-        busy_timeout: float,
-    ) -> Database:
-        connect = partial(
-            connect_writer,
-            migrations=migrations,
-            synchronous=synchronous,
-            clock=clock,
-            busy_timeout=busy_timeout,
-        )
-        reopen = partial(
-            cls._build,
-            path,
-            migrations,
-            synchronous=synchronous,
-            clock=clock,
-            read_only=read_only,
-            busy_timeout=busy_timeout,
-        )
-        made: dict[str, Any] = {"connect": connect, "reopen": reopen, "supported": len(migrations)}
-        if read_only:
-            found = check_read_only(path, migrations, busy_timeout=busy_timeout)
-            reader = partial(connect_read_only, path, busy_timeout=busy_timeout)
-            return cls(path, None, Readers(reader, path.name), schema=found, **made)
-        conn = connect(path)
-        reader = partial(connect_reader, path, busy_timeout=busy_timeout)
-        readers = Readers(reader, path.name)
-        return cls(path, Writer(conn, path), readers, schema=len(migrations), **made)
+    async def _opened(cls, opener: Opener) -> Self:
+        return cls(opener, await opener.open())
 
     @property
     def read_only(self) -> bool:
         """Whether it was opened for reading only."""
-        return self._writer is None
+        return self._opener.read_only
 
     @property
     def commits(self) -> int:
         """Transactions committed through this object so far."""
-        return 0 if self._writer is None else self._writer.commits
+        writer = None if self._threads is None else self._threads.writer
+        return 0 if writer is None else writer.commits
 
     async def write(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """What `fn` returns, once all it wrote is on disk.
@@ -193,10 +136,10 @@ class Database:
 
     async def read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """What `fn` returns; it sees one state of the file, and waits for no write."""
-        if self._readers is None:
-            raise self._closed()
-        with translating(self.path, newer=self._newer):
-            return await asyncio.wrap_future(self._readers.submit(fn))
+        readers = self._open_threads().readers
+        found, supported = self.schema, self._opener.supported
+        with translating(self.path, newer=(found, supported) if found > supported else None):
+            return await asyncio.wrap_future(readers.submit(fn))
 
     async def settle(self) -> None:
         """Return when every write asked for before has ended, cancelled callers' too."""
@@ -208,7 +151,7 @@ class Database:
         Returns:
             Whether it is empty; not if somebody still reads an older state.
         """
-        return await asyncio.wrap_future(self._open_writer().submit(_checkpoint, alone=True))
+        return await asyncio.wrap_future(self._open_writer().submit(checkpoint, alone=True))
 
     async def vacuum(self, *, whole: bool = False) -> int:
         """Gives pages that hold nothing any more back to the file system; the bytes it were.
@@ -221,7 +164,7 @@ class Database:
         Raises:
             StorageBusy: Another process held it for too long.
         """
-        work = partial(_vacuum, whole=whole, path=self.path)
+        work = partial(vacuum, whole=whole, path=self.path)
         return await asyncio.wrap_future(self._open_writer().submit(work, alone=True))
 
     async def scrub(self) -> bool:
@@ -246,7 +189,7 @@ class Database:
         Raises:
             OSError: It cannot be written.
         """
-        copy = partial(_copy_aside, path=self.path, now=clock.now())
+        copy = partial(copy_aside, path=self.path, now=clock.now())
         return await asyncio.wrap_future(self._open_writer().submit(copy, alone=True))
 
     async def snapshot(self, target: Path) -> None:
@@ -282,23 +225,20 @@ class Database:
         """
         kept = free_name(self.path, "before-restore", clock.now())
         work = partial(swap_in, replacement, self.path, kept, prepare)
-        swap = partial(work, connect=self._connect, busy_timeout=_SWAP_WAIT)
+        swap = partial(work, connect=self._opener.connect, busy_timeout=_SWAP_WAIT)
         await self.settle()
         await self.aclose()
         try:
             done = await asyncio.to_thread(_translated, self.path, swap)
         finally:
-            again = await _built(self._reopen)
-            self._readers, again._readers = again._readers, None  # noqa: SLF001 - its own kind
-            self._writer, again._writer = again._writer, None  # noqa: SLF001
+            self._threads = await self._opener.open()
         return kept, done
 
     async def aclose(self) -> None:
         """Finish what was asked for and close; more calls do nothing."""
-        readers, self._readers = self._readers, None
-        writer, self._writer = self._writer, None
-        if readers is not None:
-            await asyncio.to_thread(_close, readers, writer)
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -312,31 +252,30 @@ class Database:
         await self.aclose()
 
     def __del__(self) -> None:
-        readers = getattr(self, "_readers", None)
-        if readers is None:
-            return
-        warnings.warn(f"{self.path} was never closed", ResourceWarning, stacklevel=2, source=self)
-        readers.drop()
-        if self._writer is not None:
-            self._writer.stop()
+        threads: Threads | None = getattr(self, "_threads", None)
+        if threads is not None:
+            text = f"{self.path} was never closed"
+            warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
+            threads.drop()
+
+    def _open_threads(self) -> Threads:
+        if self._threads is None:
+            raise StorageError(
+                f"{str(self.path)!r} is closed",
+                path=str(self.path),
+                hint="Use it inside the `async with` block that opened it.",
+            )
+        return self._threads
 
     def _open_writer(self) -> Writer:
-        if self._readers is None:
-            raise self._closed()
-        if self._writer is None:
+        writer = self._open_threads().writer
+        if writer is None:
             raise StorageReadOnly(
                 f"{str(self.path)!r} was opened for reading only",
                 path=str(self.path),
                 hint="Open it with read_only=False.",
             )
-        return self._writer
-
-    def _closed(self) -> StorageError:
-        return StorageError(
-            f"{str(self.path)!r} is closed",
-            path=str(self.path),
-            hint="Use it inside the `async with` block that opened it.",
-        )
+        return writer
 
 
 def stored_schema(path: Path) -> int:
@@ -349,56 +288,6 @@ def stored_schema(path: Path) -> int:
         return schema_version(conn, path)
 
 
-async def _built(build: Callable[[], Database]) -> Database:
-    """Build in a thread; a caller cancelled meanwhile leaves nothing open."""
-    work = asyncio.ensure_future(asyncio.to_thread(build))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await (await work).aclose()
-        raise
-
-
-def _close(readers: Readers, writer: Writer | None) -> None:
-    readers.close()
-    if writer is not None:
-        writer.join()
-
-
 def _translated(path: Path, work: Callable[[], T]) -> T:
     with translating(path):
         return work()
-
-
-def _checkpoint(conn: sqlite3.Connection) -> bool:
-    (patience,) = conn.execute("PRAGMA busy_timeout").fetchone()
-    conn.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT}")
-    (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    conn.execute(f"PRAGMA busy_timeout = {patience}")
-    return not blocked
-
-
-def _vacuum(conn: sqlite3.Connection, path: Path, *, whole: bool) -> int:
-    """See `Database.vacuum`. ``VACUUM`` changes ``auto_vacuum`` of a file in WAL mode as well."""
-    _checkpoint(conn)
-    before = path.stat().st_size
-    if whole:
-        conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        conn.execute("PRAGMA temp_store = FILE")  # else memory would have to hold the whole file
-        try:
-            conn.execute("VACUUM")
-        finally:
-            conn.execute("PRAGMA temp_store = MEMORY")
-    else:
-        conn.executescript("PRAGMA incremental_vacuum")  # execute() stops after its first page
-    _checkpoint(conn)
-    return max(0, before - path.stat().st_size)
-
-
-def _copy_aside(conn: sqlite3.Connection, path: Path, now: float) -> Path:
-    _checkpoint(conn)
-    target = free_name(path, "damaged", now)
-    copy_outside(path, target)
-    sync_file(target)
-    sync_folder(path.parent)
-    return target

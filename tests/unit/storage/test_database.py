@@ -340,7 +340,7 @@ async def main():
         await db.write(lambda conn: None)
         if (pid := os.fork()) == 0:
             try:
-                db._writer.submit(lambda conn: None)
+                db._threads.writer.submit(lambda conn: None)
             except StorageError as exc:
                 os._exit(7 if "after a fork" in exc.hint else 1)
             os._exit(1)
