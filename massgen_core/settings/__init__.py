@@ -24,7 +24,11 @@ from massgen_core.settings._load import (
     load_settings,
     read_names,
 )
-from massgen_core.settings._model import (
+from massgen_core.settings._model import Settings
+from massgen_core.settings._problems import Problem
+from massgen_core.settings._reference import reference
+from massgen_core.settings._schema import json_schema
+from massgen_core.settings._sections import (
     DEFAULT_BACKEND,
     AgentSection,
     AskedSection,
@@ -37,12 +41,8 @@ from massgen_core.settings._model import (
     PluginsSection,
     Selected,
     SelectedBackend,
-    Settings,
     StorageSection,
 )
-from massgen_core.settings._problems import Problem
-from massgen_core.settings._reference import reference
-from massgen_core.settings._schema import json_schema
 from massgen_core.settings._template import template
 
 __all__ = [

@@ -12,9 +12,10 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from massgen_core._redact import STARS, looks_secret
 from massgen_core.settings import _types
 from massgen_core.settings._layers import plain_text
-from massgen_core.settings._model import SELECTABLE, Selected, SelectedBackend, Settings
+from massgen_core.settings._model import SELECTABLE, Settings
 from massgen_core.settings._problems import Problem, invalid, unknown
 from massgen_core.settings._secrets import given
+from massgen_core.settings._sections import Selected, SelectedBackend
 from massgen_core.settings._tree import KeyPath, Layer, Raw, Tree, Value
 from massgen_core.settings._yaml import YamlProblem, parse_yaml
 

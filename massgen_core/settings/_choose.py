@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from massgen_core.settings._model import DEFAULT_BACKEND, SELECTABLE
+from massgen_core.settings._model import SELECTABLE
 from massgen_core.settings._problems import Problem, invalid
 from massgen_core.settings._secrets import given
+from massgen_core.settings._sections import DEFAULT_BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

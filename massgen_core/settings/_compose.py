@@ -11,9 +11,10 @@ from massgen_core._redact import STARS, looks_secret
 from massgen_core.errors import SettingsError
 from massgen_core.settings import _types
 from massgen_core.settings._check import OWN, OwnSettings
-from massgen_core.settings._model import SELECTABLE, Selected, SelectedBackend, Settings
+from massgen_core.settings._model import SELECTABLE, Settings
 from massgen_core.settings._problems import Problem, invalid
 from massgen_core.settings._secrets import given, scrubbed
+from massgen_core.settings._sections import Selected, SelectedBackend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

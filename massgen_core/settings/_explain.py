@@ -12,8 +12,9 @@ from massgen_core._redact import looks_secret
 from massgen_core.settings import _types
 from massgen_core.settings._check import OWN
 from massgen_core.settings._compose import DEFAULT, origin
-from massgen_core.settings._model import Selected, Settings
+from massgen_core.settings._model import Settings
 from massgen_core.settings._secrets import redacted
+from massgen_core.settings._sections import Selected
 from massgen_core.settings._tree import KeyPath, Layer, format_path
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from massgen_core.settings._choose import Choice, choose, without_void_keys
 from massgen_core.settings._compose import compose, origin, validate
 from massgen_core.settings._explain import Explained, explained, shown
 from massgen_core.settings._layers import Sources, read_sources
-from massgen_core.settings._model import SELECTABLE, PluginsSection, Settings
+from massgen_core.settings._model import SELECTABLE, Settings
 from massgen_core.settings._problems import Problem, error_of
+from massgen_core.settings._sections import PluginsSection
 
 if TYPE_CHECKING:
     from massgen_core.settings._explain import Shown

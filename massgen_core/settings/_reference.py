@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from massgen_core.settings._check import OWN
-from massgen_core.settings._model import (
-    ModelOverride,
-    Section,
-    Selected,
-    SelectedBackend,
-    Settings,
-)
+from massgen_core.settings._model import Settings
 from massgen_core.settings._secrets import redacted
+from massgen_core.settings._sections import ModelOverride, Section, Selected, SelectedBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

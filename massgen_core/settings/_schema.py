@@ -11,7 +11,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from massgen_core.errors import PluginError
 from massgen_core.settings._check import OWN
-from massgen_core.settings._model import SELECTABLE, Selected, SelectedBackend, Settings
+from massgen_core.settings._model import SELECTABLE, Settings
+from massgen_core.settings._sections import Selected, SelectedBackend
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from massgen_core.errors import PluginBroken
 from massgen_core.settings import Settings, reference, template
-from massgen_core.settings._model import ModelOverride
+from massgen_core.settings._sections import ModelOverride
 
 
 def sections():
