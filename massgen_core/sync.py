@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 import warnings
+from contextlib import ExitStack
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
@@ -96,13 +97,12 @@ class SyncMemory:
     grants = _Sync(Memory.grants)
 
     def __init__(self, opening: Callable[[], Awaitable[Memory]]) -> None:
-        self._thread: _Thread | None = _Thread()
-        try:
-            self._memory = self._thread.run(opening)
-        except BaseException:
-            self._thread.stop()
-            self._thread = None
-            raise
+        thread = _Thread()
+        with ExitStack() as undo:
+            undo.callback(thread.stop)
+            self._memory = thread.run(opening)
+            undo.pop_all()
+        self._thread: _Thread | None = thread
 
     @property
     def path(self) -> Path:
@@ -182,9 +182,8 @@ class _Thread:
         future = asyncio.run_coroutine_threadsafe(awaited(), self._loop)
         try:
             return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        finally:
+            future.cancel()  # which does nothing to one that is done
 
     def stop(self) -> None:
         """Lets the thread end; does not wait for what it still does."""

@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -116,11 +116,11 @@ class IndexFolder:
                     path=str(self.path),
                     hint="Close it there, or give this one a folder of its own.",
                 )
-            try:
-                return self._opened(check)
-            except BaseException:
-                self._lock.release()
-                raise
+            with ExitStack() as undo:
+                undo.callback(self._lock.release)
+                problem = self._opened(check)
+                undo.pop_all()
+            return problem
 
     def save(self, state: IndexState) -> None:
         """Makes what the library wrote durable, then the state that says so.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
     import builtins
     import os
     import sqlite3
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from pathlib import Path
     from types import TracebackType
 
@@ -271,12 +280,8 @@ class SessionStore:
     async def _create(
         self, session_id: str, title: str, meta: Mapping[str, JSONValue] | None
     ) -> Session:
-        lock = self._lock(session_id)
-        try:
+        with self._locked(session_id) as lock:
             return await self._begin(session_id, lock, title, meta)
-        except BaseException:
-            lock.release(remove=True)
-            raise
 
     async def _open_session(
         self,
@@ -287,16 +292,12 @@ class SessionStore:
     ) -> Session:
         if not create:
             await self._row(session_id)
-        lock = self._lock(session_id)
-        try:
+        with self._locked(session_id) as lock:
             row = await self._database.read(partial(find_row, session_id=session_id))
             if row is None and create:
                 return await self._begin(session_id, lock, "", None)
             journal = await self._database.read(partial(load, session_id=session_id))
             return await self._resume(session_id, lock, journal, count)
-        except BaseException:
-            lock.release(remove=True)
-            raise
 
     async def _begin(
         self, session_id: str, lock: FileLock, title: str, meta: Mapping[str, JSONValue] | None
@@ -337,6 +338,15 @@ class SessionStore:
         )
         self._open.add(session)
         return session
+
+    @contextmanager
+    def _locked(self, session_id: str) -> Iterator[FileLock]:
+        """The lock of a session, which stays locked unless the block fails."""
+        lock = self._lock(session_id)
+        with ExitStack() as undo:
+            undo.callback(lock.release, remove=True)
+            yield lock
+            undo.pop_all()
 
     def _lock(self, session_id: str) -> FileLock:
         if self._database.read_only:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import StorageError, StorageReadOnly
@@ -56,22 +57,20 @@ def connect_writer(
     is_new = not path.exists()
     if is_new:
         make_folder(path.parent)
-    with translating(path):
+    with translating(path), ExitStack() as undo:
         before = wal_state(path)
         conn = _connect(str(path), busy_timeout)
-        try:
-            if before is not None and lost_commits(before, wal_state(path)):
-                keep_log(path, clock.now())
-            refuse_newer(schema_version(conn, path), migrations, path)
-            if is_new:  # free pages can be given back later only if the file began with this
-                conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            _enter_wal(conn, path, busy_timeout)
-            for pragma in (*_WRITER, f"PRAGMA synchronous = {synchronous}"):
-                conn.execute(pragma)
-            migrate(conn, path, migrations, clock)
-        except BaseException:
-            conn.close()
-            raise
+        undo.callback(conn.close)
+        if before is not None and lost_commits(before, wal_state(path)):
+            keep_log(path, clock.now())
+        refuse_newer(schema_version(conn, path), migrations, path)
+        if is_new:  # free pages can be given back later only if the file began with this
+            conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        _enter_wal(conn, path, busy_timeout)
+        for pragma in (*_WRITER, f"PRAGMA synchronous = {synchronous}"):
+            conn.execute(pragma)
+        migrate(conn, path, migrations, clock)
+        undo.pop_all()
     if is_new:
         sync_folder(path.parent)
     return conn
@@ -132,13 +131,12 @@ def _connect(target: str, busy_timeout: float) -> sqlite3.Connection:
         check_same_thread=False,
         uri=target.startswith("file:"),
     )
-    try:
+    with ExitStack() as undo:
+        undo.callback(conn.close)
         for pragma in _COMMON:
             conn.execute(pragma)
         conn.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the file for real
-    except BaseException:
-        conn.close()
-        raise
+        undo.pop_all()
     return conn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -42,22 +43,19 @@ class Connection:
 
         _knock(given)
         self._settings = chromadb.config.Settings(anonymized_telemetry=False)
-        try:
-            self.client = cast(
-                "Client",
-                chromadb.HttpClient(
-                    host=str(given.host),
-                    port=given.port,
-                    ssl=given.ssl,
-                    headers=_headers(given),
-                    settings=self._settings,
-                    tenant=given.tenant,
-                    database=given.database,
-                ),
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            client = chromadb.HttpClient(
+                host=str(given.host),
+                port=given.port,
+                ssl=given.ssl,
+                headers=_headers(given),
+                settings=self._settings,
+                tenant=given.tenant,
+                database=given.database,
             )
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
+        self.client = cast("Client", client)
         for _, session in self._sessions():
             session.timeout = given.timeout
 

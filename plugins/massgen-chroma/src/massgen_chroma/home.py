@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from massgen_chroma.clients import Connection, made, persistent_client
@@ -91,12 +92,11 @@ class Folder:
     def open(self) -> str:
         """Locked; looked at by another process first if it was not closed in order."""
         problem = self._folder.open(self._probed)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._folder.abandon)
+            undo.callback(self._release)
             self._connect()
-        except BaseException:
-            self._release()
-            self._folder.abandon()
-            raise
+            undo.pop_all()
         return problem
 
     def collection(self) -> Collection:
@@ -183,15 +183,15 @@ class Server:
     def open(self) -> str:
         """Connected; a collection that was built otherwise is emptied."""
         self._connection = Connection(self._settings)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self.most = self._client.get_max_batch_size()
             found = (self.collection().metadata or {}).get("identity")
-            if found == self._identity:
-                return ""
-            self.restart()
-        except BaseException:
-            self.close()
-            raise
+            if found != self._identity:
+                self.restart()
+            undo.pop_all()
+        if found == self._identity:
+            return ""
         return f"it was built with {found!r}, now {self._identity!r} is used"
 
     def collection(self) -> Collection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -156,12 +156,14 @@ class ChromaIndex:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._distrust)
             yield
-        except BaseException:
-            if self._home.distrust():
-                self._problem = "it could not be written"
-            raise
+            undo.pop_all()
+
+    def _distrust(self) -> None:
+        if self._home.distrust():
+            self._problem = "it could not be written"
 
     def _damage(self) -> str:
         state, collection = self._home.state(), self._home.collection()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -73,16 +74,14 @@ class Mem0Index:
             StorageError: It cannot be written; the watermark is as before.
         """
         last = {change.record_id: change for change in batch}
-        try:
-            with failures(self._where):
-                for change in sorted(last.values(), key=lambda one: one.seq):
-                    self._apply(change)
-                    if self._answers is not None:  # each was paid for
-                        self._save(change.seq)
-                self._save(max(change.seq for change in batch))
-        except BaseException:
-            self._release()  # what is in memory may not be what is on disk
-            raise
+        with ExitStack() as undo, failures(self._where):
+            undo.callback(self._release)  # what is in memory may not be what is on disk
+            for change in sorted(last.values(), key=lambda one: one.seq):
+                self._apply(change)
+                if self._answers is not None:  # each was paid for
+                    self._save(change.seq)
+            self._save(max(change.seq for change in batch))
+            undo.pop_all()
 
     def search(
         self, query: str, vector: Sequence[float] | None, scope: Scope, k: int
