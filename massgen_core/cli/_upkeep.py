@@ -43,7 +43,10 @@ def verify(cli: Cli, path: DatabasePath = None) -> Reply:
 def _checked(report: "MemoryReport") -> Reply:
     size = f"{report.entries:,} log entries of {report.records:,} memories"
     if report.ok:
-        return Reply(report, f"{size}: no damage\n")
+        others = "".join(
+            f"index {name}: not checked, another process has it open\n" for name in report.unchecked
+        )
+        return Reply(report, f"{size}: no damage\n{others}")
     rows = [(one.place, one.what, "yes" if one.lost else "no") for one in report.problems]
     return Reply(
         report,

@@ -45,6 +45,7 @@ class Feed:
 
     Attributes:
         broken: Why it is left out for now; empty while it works.
+        busy: Whether that is only because somebody else has it open.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Feed:
     ) -> None:
         self.name = name
         self.broken = ""
+        self.busy = False
         self._store = store
         self._database = database
         self._embedder = embedder
@@ -122,10 +124,13 @@ class Feed:
         return (await guarded(self._store.watermark, _ASK_SECONDS)).value
 
     async def problems(self, newest: int) -> list[Problem]:
-        """What is wrong with the index after catching up with the log, which ends at `newest`."""
+        """What is wrong with the index after catching up with the log, which ends at `newest`.
+
+        Nothing if somebody else has it open.
+        """
         place = f"index {self.name}"
         if not await self.catch_up():
-            return [Problem(place, self.broken)]
+            return [] if self.busy else [Problem(place, self.broken)]
         health = await guarded(self._store.health, _APPLY_SECONDS)
         if health.value is None or not health.value.ok:
             return [Problem(place, health.error or (health.value.detail if health.value else ""))]
@@ -144,8 +149,12 @@ class Feed:
     async def _open(self) -> bool:
         """Checks the index once: that it works, and is the one that was fed."""
         health = await guarded(self._store.health, _APPLY_SECONDS)
+        self.busy = health.value is not None and health.value.busy
         if health.value is None or not health.value.ok:
             reason = health.error or (health.value.detail if health.value else "")
+            if self.busy:
+                self._fail(reason)
+                return False
             return await self._rebuilt(f"it is not well: {reason}")
         known = await self._database.read(partial(get_meta, key=self._key))
         mark = await self.watermark()

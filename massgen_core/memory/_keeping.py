@@ -153,14 +153,16 @@ class Keeping:
     async def verify(self) -> MemoryReport:
         """What is wrong on disk, and with the indexes; damage is reported, never raised.
 
-        Indexes catch up with the log first; they are not looked at if it was opened read-only.
+        Indexes catch up with the log first; they are not looked at if it was opened read-only, or
+        another process has them open.
         """
         report = await self._database.read(verify)
         newest, _ = await self._database.read(head)
         problems = [*_of_logs(self._database.path), *report.problems]
         for feed in self._feeds:
             problems += await feed.problems(newest)
-        return replace(report, problems=tuple(problems))
+        unchecked = tuple(feed.name for feed in self._feeds if feed.busy)
+        return replace(report, problems=tuple(problems), unchecked=unchecked)
 
     async def repair(self) -> Mended:
         """Mends what `verify` found, after the file was copied aside; rebuilds broken indexes.
@@ -179,7 +181,7 @@ class Keeping:
             mended = await self._database.write(partial(repair, call=self._call(None)))
             self._loaded.clear()
         for feed in self._feeds:
-            if not await feed.catch_up():
+            if not await feed.catch_up() and not feed.busy:
                 await feed.rebuild()
         self._vectorizer.fill_later()
         return mended

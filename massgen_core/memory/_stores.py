@@ -50,10 +50,12 @@ class Health:
     Attributes:
         ok: Whether it can.
         detail: What is wrong, for a person; may be empty.
+        busy: Whether nothing more is known of it, because somebody else has it open.
     """
 
     ok: bool
     detail: str = ""
+    busy: bool = False
 
 
 class MemoryStore(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
-from massgen_core.errors import StorageError
+from massgen_core.errors import StorageBusy, StorageError
 from massgen_core.memory._stores import Candidate, Health
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class ThreadedStore:
         try:
             return await self._run(self._index.health)
         except StorageError as exc:
-            return Health(ok=False, detail=exc.message)
+            return Health(ok=False, detail=exc.message, busy=isinstance(exc, StorageBusy))
 
     async def rebuild(self) -> None:
         """Empties the index."""

@@ -53,11 +53,13 @@ class MemoryReport:
         entries: Log entries that were checked.
         records: Records that were checked.
         problems: All that is wrong, in order of place.
+        unchecked: Indexes that were not looked at, because another process has them open.
     """
 
     entries: int
     records: int
     problems: tuple[Problem, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -432,3 +432,18 @@ def test_the_state_of_an_index_is_readable(tmp_path):
     run(tmp_path, fill)
     state = json.loads((tmp_path / "chroma" / "state.json").read_text())["state"]
     assert (29, 29, 8) == (state["watermark"], state["count"], state["dimensions"])
+
+
+def test_a_check_says_that_another_process_has_the_index_open(tmp_path):
+    async def main():
+        other = chroma(tmp_path)
+        try:
+            assert (await other.health()).ok
+            plugins = Plugins(stores={"chroma": chroma(tmp_path)})
+            async with Memory.open(tmp_path / "massgen.db", plugins=plugins) as memory:
+                return await memory.verify()
+        finally:
+            await other.close()
+
+    report = asyncio.run(main())
+    assert (True, ("chroma",)) == (report.ok, report.unchecked)

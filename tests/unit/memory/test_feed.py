@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from massgen_core.memory import Memory, Plugins, _feed
+from massgen_core.memory import Health, Memory, Plugins, _feed
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -131,6 +131,31 @@ def test_a_check_lets_indexes_catch_up_first(run):
 
     assert () == run(work, plugins=Plugins(stores={"x": index}))
     assert 1 == len(index.rows)
+
+
+class Elsewhere(Index):
+    """Open in another process."""
+
+    async def health(self):
+        return Health(ok=False, detail="process 7 has it", busy=True)
+
+    async def rebuild(self):
+        raise AssertionError("somebody else's")
+
+
+def test_an_index_that_another_process_has_open_is_no_damage(run):
+    told = []
+
+    async def work(memory):
+        await memory.remember("green tea", scope=ADA)
+        hits = await memory.recall("tea", scope=ADA)
+        await memory.repair()
+        return len(hits), await memory.verify()
+
+    stores = {"x": Elsewhere()}
+    hits, report = run(work, plugins=Plugins(stores=stores), told=lambda *what: told.append(what))
+    assert (1, True, ("x",)) == (hits, report.ok, report.unchecked)
+    assert [("x", "process 7 has it")] == told
 
 
 def test_a_memory_opened_for_reading_only_leaves_indexes_alone(run):
