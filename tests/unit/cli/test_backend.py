@@ -93,6 +93,59 @@ def test_a_provider_on_loopback_answers_or_says_why_not(mgc, fault, code, failed
     assert "ok" == outcomes(again)["stream"]
 
 
+@pytest.fixture(scope="module", name="provider")
+def _provider():
+    with mock_provider(window=2000, pace=0) as started:
+        yield started
+
+
+def given_for(url, *more):
+    where = (f"backend.base_url={url}", "backend.api_key=very-secret", "models.m.window=2000")
+    return [word for one in (*where, "models.m.tools=true", *more) for word in ("-c", one)]
+
+
+WIRES = [
+    ("openai", "backend.api=chat", {"count_tokens": "skipped"}),
+    ("openai", "backend.api=responses", {"count_tokens": "skipped"}),
+    ("anthropic", "backend.cache=off", {}),
+    ("gemini", "backend.show_thoughts=false", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "other"), WIRES)
+def test_all_works_over_each_wire(mgc, provider, name, setting, other):
+    pytest.importorskip(f"massgen_{name}")
+    provider.reset()
+    given = given_for(provider.base(name), setting)
+    done = mgc("backend", "check", name, "--model", "m", "--overflow", "--json", *given)
+    names = ("model", "stream", "usage", "tools", "count_tokens", "overflow")
+    assert dict.fromkeys(names, "ok") | other == outcomes(done)
+    assert (0, True) == (done.code, done.envelope["ok"])
+
+
+@pytest.mark.parametrize(("name", "setting", "_other"), WIRES)
+@pytest.mark.parametrize(
+    ("fault", "code", "error"),
+    [
+        ("unauthorized", 6, "auth-failed"),
+        ("rate_limit", 75, "rate-limited"),
+        ("unavailable", 75, "transient"),
+        ("bad_request", 1, "invalid-request"),
+    ],
+)
+def test_a_fault_says_how_it_ends_over_each_wire(
+    mgc, provider, name, setting, _other, fault, code, error
+):
+    pytest.importorskip(f"massgen_{name}")
+    provider.reset()
+    provider.inject(fault, times=None)
+    given = given_for(provider.base(name), setting, "backend.retry.attempts=1")
+    done = mgc("backend", "check", name, "--model", "m", "--json", *given)
+    assert (code, error) == (done.code, done.envelope["error"]["code"])
+    assert "skipped" == outcomes(done)["tools"]
+    assert "very-secret" not in done.out + done.err
+
+
 @pytest.mark.skipif(not OPENAI, reason="needs massgen-openai")
 @pytest.mark.usefixtures("scripted")
 def test_a_backend_that_is_not_the_chosen_one_takes_settings_too(mgc):
