@@ -64,15 +64,36 @@ def test_no_command_shows_the_help_as_a_usage_error(mgc, words):
     assert "Usage: mgc" in done.out + done.err
 
 
-def test_help_loads_nothing_that_is_not_needed_for_it():
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED, "--help"], capture_output=True, text=True, check=True
-    )
+FRAME = {"massgen_core", "typer", "annotated_doc", "click", "shellingham", "typing_extensions"}
+"""The core, typer and what it requires; neither rich nor another package."""
+LIBRARIES = {"anthropic", "google.genai", "httpx", "httpx2", "mcp", "openai"} | {
+    *("chromadb", "mem0", "onnxruntime", "tokenizers", "xllamacpp")
+}
+"""What plugins are made for, or with."""
 
+
+def loaded(*words):
+    """The modules that a command imports, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True
+    )
     code, modules = json.loads(done.stderr)
     assert 0 == code
-    assert set() == HEAVY & set(modules)
-    assert [] == [name for name in modules if name.startswith("massgen_") and "core" not in name]
+    return set(modules)
+
+
+def test_help_loads_nothing_that_is_not_needed_for_it():
+    modules = loaded("--help")
+
+    assert set() == HEAVY & modules
+    assert {name.partition(".")[0] for name in modules} - sys.stdlib_module_names <= FRAME
+
+
+@pytest.mark.parametrize(
+    "words", [("plugins", "list"), ("backend", "list"), ("models", "list"), ("config", "show")]
+)
+def test_what_is_installed_is_listed_without_its_libraries(folder, words):
+    assert set() == LIBRARIES & loaded(*words)
 
 
 def test_the_version_is_printed(mgc):
