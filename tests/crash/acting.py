@@ -28,7 +28,7 @@ KEEP = 3
 ALL = ("active", "superseded", "invalidated")
 OPERATIONS = (
     *("migrate", "add", "remember_many", "update", "forget", "gc"),
-    *("snapshot", "restore", "consolidate", "undo", "compact"),
+    *("snapshot", "restore", "consolidate", "undo", "compact", "repair"),
 )
 
 
@@ -187,6 +187,16 @@ class Actor:
         await self.memory.compact()
         self.done("compact", self.state)
 
+    async def repair(self) -> None:
+        """Of a row of the table that does not say what the log says."""
+        name = await self._one(*ALL)
+        self.begin("repair", self.state)
+        damage = "UPDATE memory_record SET kind = 'lie', rev = rev + 7 WHERE id = ?"
+        await self.memory._database.write(lambda conn: conn.execute(damage, (name,)).rowcount)
+        mended = await self.memory.repair()
+        assert mended.rows
+        self.done("repair", self.state)
+
     async def snapshot(self) -> None:
         await self._one("active")
         self.begin("snapshot", self.state)
@@ -246,6 +256,15 @@ async def found(memory: Memory, *known: State) -> State:
     listed = {one.path for one in await memory.snapshots()}
     kept = tuple(one for one in known[-1].snapshots if one[0] in listed)
     return State(records, kept, max(one.made for one in known))
+
+
+async def whole(memory: Memory, doing: str) -> None:
+    """Nothing is wrong on disk; only a repair that did not come to its end is done once more."""
+    report = await memory.verify()
+    if doing == "repair" and not report.ok:
+        await memory.repair()
+        report = await memory.verify()
+    assert report.ok, report.problems
 
 
 def same(one: State, other: State) -> bool:

@@ -31,6 +31,7 @@ from acting import (
     is_consolidated,
     same,
     sessions_of_v1,
+    whole,
 )
 
 from massgen_core.memory import Memory, check_snapshot
@@ -40,7 +41,7 @@ KILLS_PER_FILE = 3 * len(OPERATIONS)
 SESSION_OF_V1 = ["Keep this ", "And this o", "", ""]
 # How a process ends: at a moment, at a statement of SQL, at a call that Python audits: of a file.
 WAYS = ("moment", "statement")
-FILES = ("migrate", "snapshot", "restore")
+FILES = ("migrate", "snapshot", "restore", "repair")
 
 
 @dataclass
@@ -194,8 +195,7 @@ class Driver:
     async def _check(self) -> None:
         told = self.told
         async with Memory.open(self.path) as memory:
-            report = await memory.verify()
-            assert report.ok, report.problems
+            await whole(memory, told.doing)
             now = await found(memory, told.state, told.pending or told.state)
             if not same(now, told.state):
                 assert await self._is_done(memory, now), self._differs(now)

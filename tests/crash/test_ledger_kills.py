@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("ledger.py")
-SAMPLE = 22
+SAMPLE = 24
 KILLS = int(os.environ.get("MASSGEN_LEDGER_KILLS", str(SAMPLE)))
 
 pytestmark = [

@@ -21,7 +21,7 @@ from massgen_core.memory import Memory, check_snapshot
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from acting import KEEP, State, found, is_consolidated, same  # noqa: E402
+from acting import KEEP, State, found, is_consolidated, same, whole  # noqa: E402
 from disk import CALLS, Disk, calls  # noqa: E402
 
 V1 = HERE.parent / "data" / "schemas" / "v1.db.gz"
@@ -82,8 +82,7 @@ async def check(path, known):
         assert known.doing == "migrate"
         return
     async with Memory.open(path) as memory:
-        report = await memory.verify()
-        assert report.ok, report.problems
+        await whole(memory, known.doing)
         now = await found(memory, known.state, known.pending or known.state)
         if not same(now, known.state):
             if known.doing == "consolidate":

@@ -29,7 +29,7 @@ async def main(folder: str, acks: str, seed: str, count: str) -> None:
         actor = Actor(memory, State(), rnd, say)
         actor.done("migrate", State())
         for number in range(int(count)):
-            await actor.do(OPERATIONS[1 + number % 10])
+            await actor.do(OPERATIONS[1 + number % (len(OPERATIONS) - 1)])
             await actor.do(rnd.choice(["add", "update", "remember_many"]))
             target = Path(folder) / "archive"
             await memory.export(target)
