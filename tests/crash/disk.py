@@ -22,7 +22,7 @@ CALLS = (
 )
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+)")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
-_FD = re.compile(r"^(\d+)<((?:\\x[0-9a-f]{2})*)>")
+_FD = re.compile(r"\b\d+<((?:\\x[0-9a-f]{2})*)>")
 
 
 class Call(NamedTuple):
@@ -39,8 +39,12 @@ class Call(NamedTuple):
     @property
     def path(self) -> str:
         """The file that the first argument is open on."""
-        found = _FD.match(self.args)
-        return "" if found is None else _raw(found[2]).decode()
+        return next(iter(self.paths), "")
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that arguments are open on."""
+        return [_raw(found).decode() for found in _FD.findall(self.args)]
 
     @property
     def texts(self) -> list[bytes]:
@@ -85,6 +89,13 @@ class File:
         for change in self.pending:
             _apply(self.durable, *change)
         self.pending.clear()
+
+    def now(self) -> bytes:
+        """As those who read it see it."""
+        data = bytearray(self.durable)
+        for change in self.pending:
+            _apply(data, *change)
+        return bytes(data)
 
     def after_loss(self, rnd: random.Random) -> bytes:
         data = bytearray(self.durable)
@@ -176,6 +187,14 @@ class Disk:
 
     def _pwrite64(self, call: Call) -> None:
         self._written(call, call.last, call.texts[0][: call.result])
+
+    def _copy_file_range(self, call: Call) -> None:
+        """Of a whole file into an empty one, in pieces: there are no offsets."""
+        source, target = call.paths
+        if self._ours(target):
+            place = len(self.names[target].now())
+            data = self.names[source].now()[place : place + call.result]
+            self.names[target].pending.append((place, data))
 
     def _written(self, call: Call, place: int, data: bytes) -> None:
         if self._ours(call.path) and call.path in self.names:

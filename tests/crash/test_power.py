@@ -21,7 +21,7 @@ from massgen_core.memory import Memory, check_snapshot
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from acting import KEEP, State, found, is_consolidated, same, whole  # noqa: E402
+from acting import KEEP, OPERATIONS, State, found, is_consolidated, same, whole  # noqa: E402
 from disk import CALLS, Disk, calls  # noqa: E402
 
 V1 = HERE.parent / "data" / "schemas" / "v1.db.gz"
@@ -54,7 +54,8 @@ def trace(folder, seed, *, old):
         (root / "massgen.db").write_bytes(gzip.decompress(V1.read_bytes()))
         disk.put(root / "massgen.db")
     options = ("-f", "-y", "-qq", "-xx", "-s", "100000000", "-e", f"trace={','.join(CALLS)}")
-    script = (sys.executable, str(HERE / "traced.py"), str(root), str(folder / "acks"), seed, "10")
+    given = (str(root), str(folder / "acks"), seed, str(len(OPERATIONS) - 1))
+    script = (sys.executable, str(HERE / "traced.py"), *given)
     out = folder / "trace"
     subprocess.run(["strace", *options, "-o", str(out), *script], check=True, timeout=100)
     ours = "".join(f"\\x{byte:02x}" for byte in bytes(folder))
