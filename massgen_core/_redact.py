@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 STARS: Final = "**********"
@@ -20,6 +20,7 @@ _KEY_FORMS: Final = re.compile(
     r"|(?<=\bBearer )[\w.~+/=-]{16,}"
 )
 """Keys of providers, as they look in a text."""
+_SHORTEST: Final = 4  # characters: a shorter secret is found in too many innocent words
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -29,9 +30,37 @@ def looks_secret(key: str) -> bool:
     return _SECRET_KEY.search(snake) is not None
 
 
-def scrubbed(text: str) -> str:
-    """The text with stars in place of what has the form of a provider's key."""
+def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with stars in place of secrets, and of what has the form of a provider's key."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, STARS)
     return _KEY_FORMS.sub(STARS, text)
+
+
+def scrub(error: BaseException, secrets: Iterable[str] = ()) -> None:
+    """Takes secrets out of a library's exception, and of its causes, before it is chained.
+
+    Texts get stars. What else shows a secret, the parsed body of an answer, is left out.
+    """
+    known = tuple(secrets)
+    found: BaseException | None = error
+    while found is not None:
+        shown = tuple([_shown(value, known) for value in found.args])
+        if shown != found.args:
+            found.args = shown
+        for name, value in tuple(getattr(found, "__dict__", {}).items()):
+            if (clean := _shown(value, known)) is not value:
+                setattr(found, name, clean)
+        found = found.__cause__ or found.__context__
+
+
+def _shown(value: Any, secrets: tuple[str, ...]) -> Any:
+    text = value if isinstance(value, str) else str(value)
+    clean = scrubbed(text, secrets)
+    if clean == text:
+        return value
+    return clean if isinstance(value, str) else None
 
 
 def is_secret(value: object) -> bool:

@@ -5,7 +5,7 @@ What makes one patient is wrapped around it, and is a backend itself: `Retrying`
 `Limited`, `Watched`, `Accounted`, `Recorded`; `Endpoints.wrap` puts them in order.
 """
 
-from massgen_core._redact import scrubbed
+from massgen_core._redact import scrub, scrubbed
 from massgen_core.backends._account import Account, Accounted, Accounts
 from massgen_core.backends._breaker import Circuit, Guarded
 from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
@@ -48,6 +48,7 @@ __all__ = [
     "endpoint_of",
     "fills_window",
     "retry_after",
+    "scrub",
     "scrubbed",
     "sse_json",
 ]

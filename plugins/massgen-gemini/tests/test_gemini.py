@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import traceback
 from contextlib import aclosing
 
 import httpx2
@@ -241,6 +242,42 @@ def test_an_error_inside_a_stream_gets_its_type(server):
         ask(server.url)
 
 
+ODD_CHUNKS = [
+    *([], 7, "x", None, {"candidates": 5}, {"candidates": [5]}, {"error": 5}, {"error": "x"}),
+    {"candidates": [{"content": 5}]},
+    {"candidates": [{"content": {"parts": [5]}}]},
+    {"candidates": [{"content": {"parts": [{"functionCall": {"args": 5}}]}}]},
+    {"candidates": [{"finishReason": ["x"]}]},
+    {"error": {"code": "x"}},
+    {"usageMetadata": {"promptTokenCount": "many"}},
+]
+ODD_ERRORS = [
+    *(b"[]", b'"x"', b"5", b"null", b"", b"<html>", b"\xff\xfe", b'{"error": "text"}'),
+    b'{"error": {"message": {"a": 1}}}',
+    b'{"error": {"message": 5, "type": [1], "code": {"a": 1}, "status": [1], "details": 5}}',
+    b'{"error": {"details": [{"retryDelay": [], "violations": 5, "reason": []}, 5]}}',
+    b'{"error": {"details": [{"violations": [5]}]}}',
+    b'{"message": {"a": 1}}',
+]
+"""What a gateway may say in place of the provider's error object."""
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+@pytest.mark.parametrize("body", ODD_ERRORS)
+def test_an_error_object_of_another_form_is_typed_by_its_status(server, status, body):
+    server.answers.append((status, {"content-type": "application/json"}, body))
+    with pytest.raises({400: InvalidRequest, 429: RateLimited, 500: Transient}[status]) as raised:
+        ask(server.url)
+    assert raised.value.message
+
+
+@pytest.mark.parametrize("chunk", ODD_CHUNKS)
+def test_a_stream_of_something_else_is_transient(server, chunk):
+    server.says(chunk)
+    with pytest.raises(Transient):
+        ask(server.url)
+
+
 def test_no_error_and_no_log_shows_the_key(server, caplog):
     caplog.set_level(logging.DEBUG)
     server.fails(400, "INVALID_ARGUMENT", f"the key {SECRET} is wrong", info("API_KEY_INVALID"))
@@ -248,6 +285,8 @@ def test_no_error_and_no_log_shows_the_key(server, caplog):
         ask(server.url)
     backend = backend_for(server.url)
     shown = [str(raised.value), repr(backend._settings), caplog.text, repr(vars(raised.value))]
+    shown += ["".join(traceback.format_exception(raised.value))]
+    shown += [repr(vars(raised.value.__cause__)), repr(raised.value.__cause__.args)]
     assert not [line for line in shown if SECRET in line]
     assert SECRET not in str(backend.classify(RuntimeError(f"bad {SECRET}")))
 

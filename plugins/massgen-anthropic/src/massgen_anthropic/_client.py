@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _OFFICIAL: Final = "api.anthropic.com"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SILENCE: Final = 3600.0  # seconds without a byte; long, so that timeouts.idle decides
-_STARS: Final = "**********"
 _VARIABLE: Final = "ANTHROPIC_API_KEY"
 
 
@@ -71,10 +70,10 @@ class Client:
                 await stream.close()
             await sdk.close()
 
-    def hide(self, text: str) -> str:
-        """The text with stars in place of the key."""
-        key = self._key()
-        return text.replace(key, _STARS) if key else text
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no error may show."""
+        return (self._key(),)
 
     def _connected(self) -> anthropic.AsyncAnthropic:
         if self._closed:

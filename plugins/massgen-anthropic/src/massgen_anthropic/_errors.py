@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import anthropic
 import httpx2
 
 from massgen_anthropic._blocks import PROVIDER
-from massgen_core.backends import classify_text, retry_after
+from massgen_core.backends import classify_text, retry_after, scrub, scrubbed
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
@@ -26,9 +26,6 @@ from massgen_core.errors import (
     RateLimited,
     Transient,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _SHOWN: Final = 500  # characters of a server's text
 _OVERLOADED: Final = 529
@@ -65,28 +62,35 @@ _HINTS: Final = {
 _FILTERED: Final = ("content filtering policy", "usage policy")
 
 
-def classified(error: BaseException, hide: Callable[[str], str] = str) -> BackendError:
-    """The typed error of any exception.
+def classified(error: BaseException, secrets: tuple[str, ...] = ()) -> BackendError:
+    """The typed error of any exception; no secret is left in it, nor in the exception.
 
     Args:
         error: What was raised.
-        hide: Puts stars in place of the key.
+        secrets: Texts that must not be shown.
     """
+    found = _typed(error, secrets)
+    scrub(error, secrets)
+    return found
+
+
+def _typed(error: BaseException, secrets: tuple[str, ...]) -> BackendError:
     match error:
         case BackendError():
             return error
         case anthropic.APIStatusError():
-            return _of_status(error, hide)
+            return _of_status(error, secrets)
         case anthropic.APITimeoutError() | httpx2.TimeoutException():
             return Transient("the server did not answer in time", backend=PROVIDER)
         case anthropic.APIConnectionError() | httpx2.TransportError() | httpx2.StreamError():
             cause = error.__cause__ or error
-            what = hide(str(cause)) or type(cause).__name__
+            what = scrubbed(str(cause), secrets) or type(cause).__name__
             return Transient(f"the connection to the server broke: {what}", backend=PROVIDER)
         case json.JSONDecodeError() | UnicodeDecodeError():
             return malformed(error)
         case _:
-            return Fatal(hide(f"{type(error).__name__}: {error}"), backend=PROVIDER)
+            text = scrubbed(f"{type(error).__name__}: {error}", secrets)
+            return Fatal(text, backend=PROVIDER)
 
 
 def malformed(error: Exception) -> Transient:
@@ -96,11 +100,11 @@ def malformed(error: Exception) -> Transient:
     )
 
 
-def _of_status(error: anthropic.APIStatusError, hide: Callable[[str], str]) -> BackendError:
-    text = hide(error.api_message or error.message)[:_SHOWN]
+def _of_status(error: anthropic.APIStatusError, secrets: tuple[str, ...]) -> BackendError:
+    text = scrubbed(str(error.api_message or error.message), secrets)[:_SHOWN]
     status = None if error.status_code == HTTPStatus.OK else error.status_code
     about: dict[str, Any] = {"backend": PROVIDER, "status": status}
-    kind: str = error.type or _OF_STATUS.get(error.status_code, "")
+    kind = str(error.type or _OF_STATUS.get(error.status_code, ""))
     if kind == "rate_limit_error":
         wait = retry_after(error.response.headers, now=time.time())
         return RateLimited(text, retry_after=wait, **about)

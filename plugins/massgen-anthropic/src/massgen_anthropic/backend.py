@@ -32,6 +32,8 @@ _HEATED: Final = re.compile(r"claude-(3-|[a-z]+-4(-[0-6](-|$)|-20\d{6}|$))")
 """Models that take a temperature (Anthropic's migration guide for 4.7)."""
 _LEAST_BUDGET: Final = 1024  # tokens of thinking, as the API demands
 _FAILURES: Final = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError, RuntimeError)
+_NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
+"""What a stream of something else raises: the SDK promises fields that it does not check."""
 
 
 class AnthropicBackend:
@@ -62,15 +64,17 @@ class AnthropicBackend:
         answer = Answer(request.model)
         try:
             async with self._client.stream(body, self._betas) as chunks:
-                async for chunk in chunks:
-                    for event in answer.feed(chunk):
-                        yield event
-            for event in answer.end():
+                try:
+                    async for chunk in chunks:
+                        for event in answer.feed(chunk):
+                            yield event
+                    last = answer.end()
+                except _NOT_UNDERSTOOD as exc:
+                    raise malformed(exc) from exc
+            for event in last:
                 yield event
         except (*_FAILURES, ValueError) as exc:
             raise self.classify(exc) from exc
-        except (AttributeError, KeyError, TypeError) as exc:
-            raise malformed(exc) from exc  # the SDK promises fields that it does not check
 
     async def count_tokens(self, request: Request, /) -> int:
         """Tokens of the whole prompt as the provider will count it."""
@@ -100,7 +104,7 @@ class AnthropicBackend:
 
     def classify(self, error: BaseException, /) -> BackendError:
         """The typed error of any exception."""
-        return classified(error, self._client.hide)
+        return classified(error, self._client.secrets)
 
     async def aclose(self) -> None:
         """Close the connections; a stream that still runs ends with `Transient`."""

@@ -25,7 +25,6 @@ _VARIABLES: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _VERSION: Final = "v1beta"  # v1 lags behind in what a request may hold
 _SILENCE: Final = 3600.0  # seconds without a byte; long, so that timeouts.idle decides
-_STARS: Final = "**********"
 _TICKET: Final = "x-massgen-stream"  # never sent: it tells whose response one is
 _PLACEHOLDER: Final = "."  # the SDK demands contents; the body has the real ones
 
@@ -89,10 +88,10 @@ class Client:
                 await response.aclose()
             await http.aclose()
 
-    def hide(self, text: str) -> str:
-        """The text with stars in place of the key."""
-        key = self._key()
-        return text.replace(key, _STARS) if key else text
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no error may show."""
+        return (self._key(),)
 
     def _connected(self) -> genai.Client:
         if self._closed:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx2
 from google.genai import errors
 from pydantic import ValidationError
 
-from massgen_core.backends import classify_text, retry_after
+from massgen_core.backends import classify_text, retry_after, scrub, scrubbed
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
@@ -25,9 +25,6 @@ from massgen_core.errors import (
     Transient,
 )
 from massgen_gemini._parts import PROVIDER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _SHOWN: Final = 500  # characters of a server's text
 _KEY_HINT: Final = "Set backend.api_key, or backend.api_key_env to the variable with the key."
@@ -46,27 +43,34 @@ _OF_STATUS: Final[dict[str, tuple[type[BackendError], str]]] = {
 """What a status says by itself; INVALID_ARGUMENT needs the words."""
 
 
-def classified(error: BaseException, hide: Callable[[str], str] = str) -> BackendError:
-    """The typed error of any exception.
+def classified(error: BaseException, secrets: tuple[str, ...] = ()) -> BackendError:
+    """The typed error of any exception; no secret is left in it, nor in the exception.
 
     Args:
         error: What was raised.
-        hide: Puts stars in place of the key.
+        secrets: Texts that must not be shown.
     """
+    found = _typed(error, secrets)
+    scrub(error, secrets)
+    return found
+
+
+def _typed(error: BaseException, secrets: tuple[str, ...]) -> BackendError:
     match error:
         case BackendError():
             return error
         case errors.APIError():
-            return _of_api(error, hide)
+            return _of_api(error, secrets)
         case httpx2.TimeoutException():
             return Transient("the server did not answer in time", backend=PROVIDER)
         case httpx2.TransportError() | httpx2.StreamError():
-            what = hide(str(error)) or type(error).__name__
+            what = scrubbed(str(error), secrets) or type(error).__name__
             return Transient(f"the connection to the server broke: {what}", backend=PROVIDER)
         case errors.UnknownApiResponseError() | ValidationError() | UnicodeDecodeError():
             return malformed(error)
         case _:
-            return Fatal(hide(f"{type(error).__name__}: {error}"), backend=PROVIDER)
+            text = scrubbed(f"{type(error).__name__}: {error}", secrets)
+            return Fatal(text, backend=PROVIDER)
 
 
 def malformed(error: BaseException) -> Transient:
@@ -76,12 +80,12 @@ def malformed(error: BaseException) -> Transient:
     )
 
 
-def _of_api(error: errors.APIError, hide: Callable[[str], str]) -> BackendError:
-    text = hide(error.message or str(error))[:_SHOWN]
+def _of_api(error: errors.APIError, secrets: tuple[str, ...]) -> BackendError:
+    text = scrubbed(str(error.message or error), secrets)[:_SHOWN]
     code = int(error.code) if str(error.code).isdecimal() else None
     about: dict[str, Any] = {"backend": PROVIDER, "status": code}
-    details = list(_details(error))
-    if any(each.get("reason") in {"API_KEY_INVALID", "API_KEY_EXPIRED"} for each in details):
+    details = _details(error)
+    if any(each.get("reason") in ("API_KEY_INVALID", "API_KEY_EXPIRED") for each in details):
         return AuthFailed(text, hint=_KEY_HINT, **about)
     if code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ContextOverflow(text, **about)
@@ -98,7 +102,7 @@ def _exhausted(
     error: errors.APIError, details: list[dict[str, Any]], text: str, about: dict[str, Any]
 ) -> BackendError:
     """A quota a minute passes by waiting, one a day does not; the details say which it is."""
-    quotas = [quota for each in details for quota in each.get("violations") or ()]
+    quotas = [quota for each in details for quota in _objects(each.get("violations"))]
     named = [f"{quota.get('quotaId')} {quota.get('quotaMetric')}".lower() for quota in quotas]
     if any("perday" in name or "per_day" in name for name in named):
         return QuotaExceeded(text, **about)
@@ -122,12 +126,15 @@ def _by_text(text: str, about: dict[str, Any]) -> BackendError:
     return Fatal(text, **about)
 
 
-def _details(error: errors.APIError) -> Iterator[dict[str, Any]]:
+def _details(error: errors.APIError) -> list[dict[str, Any]]:
     body = error.details
     inner = body.get("error", body) if isinstance(body, dict) else {}
-    for each in (inner.get("details") if isinstance(inner, dict) else None) or ():
-        if isinstance(each, dict):
-            yield each
+    return _objects(inner.get("details")) if isinstance(inner, dict) else []
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """The JSON objects of a list; a gateway may send anything in its place."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _seconds(text: str) -> float | None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _FAILURES: Final = (
     errors.APIError, httpx2.HTTPError, httpx2.StreamError, RuntimeError, ValueError,
 )  # fmt: skip
+_NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
+"""What a stream of something else raises: the SDK promises fields that it does not check."""
 
 
 class GeminiBackend:
@@ -58,15 +60,17 @@ class GeminiBackend:
         answer = Answer(request.model)
         try:
             async with self._client.stream(request.model, body) as chunks:
-                async for chunk in chunks:
-                    for event in answer.feed(chunk):
-                        yield event
-            for event in answer.end():
+                try:
+                    async for chunk in chunks:
+                        for event in answer.feed(chunk):
+                            yield event
+                    last = answer.end()
+                except _NOT_UNDERSTOOD as exc:
+                    raise malformed(exc) from exc
+            for event in last:
                 yield event
         except _FAILURES as exc:
             raise self.classify(exc) from exc
-        except (AttributeError, KeyError, TypeError) as exc:
-            raise malformed(exc) from exc  # the SDK promises fields that it does not check
 
     async def count_tokens(self, request: Request, /) -> int:
         """Tokens of the whole prompt as the provider will count it."""
@@ -95,7 +99,7 @@ class GeminiBackend:
 
     def classify(self, error: BaseException, /) -> BackendError:
         """The typed error of any exception."""
-        return classified(error, self._client.hide)
+        return classified(error, self._client.secrets)
 
     async def aclose(self) -> None:
         """Close the connections; a stream that still runs ends with `Transient`."""

@@ -19,10 +19,10 @@ def __getattr__(name: str) -> object:
         from massgen_openai.backend import OpenAIBackend  # noqa: PLC0415 - lazy on purpose
 
         return OpenAIBackend
-    if name in ("OpenAISettings"):
-        from massgen_openai import settings  # noqa: PLC0415 - lazy on purpose
+    if name == "OpenAISettings":
+        from massgen_openai.settings import OpenAISettings  # noqa: PLC0415 - lazy on purpose
 
-        return getattr(settings, name)
+        return OpenAISettings
     if name == "Dialect":
         from massgen_openai.dialect import Dialect  # noqa: PLC0415 - lazy on purpose
 

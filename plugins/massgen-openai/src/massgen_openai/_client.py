@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _CONNECT: Final = 10.0  # seconds until a connection stands
 _SILENCE: Final = 3600.0  # seconds without a byte; long, so that timeouts.idle decides
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_SHORTEST: Final = 4  # characters of a secret that is hidden
 _AZURE_PATH: Final = "/openai/v1"
 _NO_KEY: Final = "no key"  # the SDK wants one; the header is left out
 
@@ -62,9 +61,8 @@ class Clients:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown; a text of a few letters is found in too many innocent words."""
-        found = (*self._secrets, self._configured_key() or "")
-        return tuple(secret for secret in found if len(secret) >= _SHORTEST)
+        """What no error may show."""
+        return (*self._secrets, self._configured_key() or "")
 
     @property
     def options(self) -> RequestOptions:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 import openai
 
-from massgen_core.backends import classify_text, retry_after
+from massgen_core.backends import classify_text, retry_after, scrub, scrubbed
 from massgen_core.errors import (
     AuthFailed,
     BackendError,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from massgen_openai._provider import ErrorKind, Provider
 
-STARS: Final = "**********"
 _SHOWN: Final = 2000  # characters of a provider's text
 _COMMON: Final[Mapping[str, ErrorKind]] = {
     "account_deactivated": "auth",
@@ -80,7 +79,14 @@ def classified(
         now: Seconds since the epoch, to understand a date in ``Retry-After``.
         secrets: Texts that must not be shown.
     """
-    _scrub(error, secrets)
+    found = _typed(error, provider, now, secrets)
+    scrub(error, secrets)
+    return found
+
+
+def _typed(
+    error: BaseException, provider: Provider, now: float, secrets: tuple[str, ...]
+) -> BackendError:
     match error:
         case BackendError():
             return error
@@ -89,11 +95,11 @@ def classified(
             return _refused(_body(error), error.status_code, wait, provider, secrets)
         case _ if isinstance(error, _BROKEN):
             text = f"{provider.title} {_what_broke(error)}"
-            return Transient(_hidden(text, secrets), backend=provider.name)
+            return Transient(scrubbed(text, secrets), backend=provider.name)
         case openai.APIError() | ProviderError():
             return _refused(_payload(error), None, None, provider, secrets)
         case _:
-            text = _hidden(f"{type(error).__name__}: {error}", secrets)
+            text = scrubbed(f"{type(error).__name__}: {error}", secrets)
             return Fatal(text, backend=provider.name)
 
 
@@ -104,7 +110,7 @@ def _refused(
     provider: Provider,
     secrets: tuple[str, ...],
 ) -> BackendError:
-    text = _hidden(_said(body), secrets)
+    text = scrubbed(_said(body), secrets)
     codes = [str(body[key]).lower() for key in ("code", "type") if body.get(key)]
     if status is None and codes and codes[0].isdecimal():
         number = int(codes[0])
@@ -203,19 +209,3 @@ def _what_broke(error: BaseException) -> str:
         return "sent a broken chunk"
     inner = error.__cause__ or error
     return f"cannot be reached, or broke off: {str(inner) or type(inner).__name__}"
-
-
-def _hidden(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, STARS)
-    return text
-
-
-def _scrub(error: BaseException, secrets: tuple[str, ...]) -> None:
-    """Takes secrets out of an exception that is going to be chained."""
-    if not any(secret in str(error) for secret in secrets):
-        return
-    error.args = tuple(_hidden(arg, secrets) if isinstance(arg, str) else arg for arg in error.args)
-    if isinstance(error, openai.APIError):
-        error.message = _hidden(error.message, secrets)
-        error.body = None
