@@ -142,7 +142,7 @@ def minimal(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, format, layers; and how long functions are."""
+    """Style, format, layers; how long functions are, and where everything is caught."""
     install(session, "-e", ".", *group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")

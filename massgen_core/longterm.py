@@ -1,4 +1,17 @@
-"""Opening long-term memory with plugins by name."""
+"""Opening long-term memory with plugins by name.
+
+Example:
+    >>> import asyncio, tempfile
+    >>> from massgen_core import open_memory
+    >>> async def main(folder):
+    ...     async with open_memory(folder) as memory:
+    ...         await memory.remember("I am allergic to nuts.", scope={"user": "ada"})
+    ...         hits = await memory.recall("Are there nuts in it?", scope={"user": "ada"})
+    ...         return [hit.record.text for hit in hits]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(main(folder))
+    ['I am allergic to nuts.']
+"""
 
 from __future__ import annotations
 
@@ -19,6 +32,7 @@ from massgen_core.tokens import ModelCatalogue
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from typing import TypeAlias
 
     from massgen_core.backends import Backend
@@ -78,49 +92,51 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         PluginError: A plugin is not installed, or broken.
         SettingsError: Its settings are wrong.
         StorageError: As `Memory.open` says.
-
-    Example:
-        >>> import asyncio, tempfile
-        >>> from massgen_core import open_memory
-        >>> async def main(folder):
-        ...     async with open_memory(folder) as memory:
-        ...         await memory.remember("I am allergic to nuts.", scope={"user": "ada"})
-        ...         hits = await memory.recall("Are there nuts in it?", scope={"user": "ada"})
-        ...         return [hit.record.text for hit in hits]
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     asyncio.run(main(folder))
-        ['I am allergic to nuts.']
     """
-    host = host or PluginHost()
     file = database_path(path)
-    ctx = PluginContext(
+    names = {"embedder": embedder, "reranker": reranker, "query_expander": expander}
+    plugins = _plugins(
+        host or PluginHost(), _context(file, clock, backend), settings or {}, names, indexes
+    )
+    return Memory.open(
+        file,
+        plugins=replace(plugins, extractor=extractor),
+        synchronous=synchronous,
+        read_only=read_only,
+        clock=clock,
+        told=told,
+        journals=redact,
+    )
+
+
+def _context(file: Path, clock: Clock, backend: AskedBackend | None) -> PluginContext:
+    return PluginContext(
         clock=clock,
         data_dir=file.parent / f"{file.stem}.indexes",
         models=ModelCatalogue.shipped(),
         backend=backend,
     )
 
-    def made(kind: Kind, name: str | None) -> Any:
-        own = (settings or {}).get(name or "", {})
-        return None if name is None else host.create(kind, name, dict(own), ctx)
 
-    vectors = made("embedder", embedder)
+def _plugins(
+    host: PluginHost,
+    ctx: PluginContext,
+    settings: Mapping[str, Mapping[str, Any]],
+    names: Mapping[str, str | None],
+    indexes: Sequence[str],
+) -> Plugins:
+    """The plugins that are named; the embedder first, for others may ask for it."""
+
+    def made(kind: Kind, name: str | None) -> Any:
+        return None if name is None else host.create(kind, name, dict(settings.get(name, {})), ctx)
+
+    vectors = made("embedder", names["embedder"])
     ctx = replace(ctx, embedder=lambda: vectors)
-    plugins = Plugins(
+    return Plugins(
         embedder=vectors,
         stores={name: made("memory_store", name) for name in dict.fromkeys(indexes)},
-        reranker=made("reranker", reranker),
-        expander=made("query_expander", expander),
-        extractor=extractor,
-    )
-    return Memory.open(
-        file,
-        plugins=plugins,
-        synchronous=synchronous,
-        read_only=read_only,
-        clock=clock,
-        told=told,
-        journals=redact,
+        reranker=made("reranker", names["reranker"]),
+        expander=made("query_expander", names["query_expander"]),
     )
 
 

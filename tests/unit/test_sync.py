@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import threading
 
 import pytest
 
 from massgen_core.errors import InvalidArgument, RecordNotFound, StorageError
 from massgen_core.memory import Memory, NewMemory, Scope
-from massgen_core.sync import SyncMemory, open_memory
+from massgen_core.sync import SyncMemory, _Thread, open_memory
 
 ADA = {"user": "ada"}
 
@@ -98,14 +99,46 @@ def test_asking_it_from_inside_itself_is_refused(tmp_path):
     assert "from inside itself" in raised[0]
 
 
+def left_after(before):
+    for thread in threading.enumerate():
+        if thread.name == "massgen-sync":
+            thread.join(10)
+    return set(threading.enumerate()) - before
+
+
 def test_no_thread_is_left(tmp_path):
     before = set(threading.enumerate())
     with open_memory(tmp_path):
         pass
-    for thread in threading.enumerate():
-        if thread.name == "massgen-sync":
-            thread.join(10)
-    assert set(threading.enumerate()) <= before
+    assert set() == left_after(before)
+
+
+def test_no_thread_is_left_where_there_is_no_memory_to_open(tmp_path):
+    before = set(threading.enumerate())
+    with pytest.raises(StorageError):
+        open_memory(tmp_path / "missing", read_only=True)
+    assert set() == left_after(before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to a thread")
+def test_an_interrupted_call_is_cancelled():
+    thread = _Thread()
+    ended = threading.Event()
+
+    async def work():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            thread.run(work)
+        assert ended.wait(10)
+    finally:
+        thread.stop()
+        thread._thread.join(10)
 
 
 def test_one_that_is_not_closed_is_told(tmp_path):

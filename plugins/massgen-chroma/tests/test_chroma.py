@@ -150,6 +150,21 @@ def test_a_second_store_is_refused_and_names_the_process(tmp_path):
     assert not run(tmp_path, work).ok
 
 
+def test_an_open_that_fails_leaves_the_folder_to_others(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise ValueError("no collection today")
+
+    failing, other = (Folder(tmp_path / "chroma", "chroma/1/", "words") for _ in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("massgen_chroma.home.made", refuse)
+        with pytest.raises(ValueError, match="today"):
+            failing.open()
+    assert failing._client is None
+    other.open()
+    assert "words" == other.collection().name
+    other.close()
+
+
 def test_vectors_of_two_lengths_are_an_error_until_the_index_is_rebuilt(tmp_path):
     async def work(store):
         await store.apply([put(1, axes(0))])

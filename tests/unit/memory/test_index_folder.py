@@ -52,6 +52,14 @@ def test_after_a_crash_the_check_decides(tmp_path):
     assert "rows" == (tmp_path / "index" / "damaged" / "rows").read_text()
 
 
+def test_a_check_that_fails_leaves_the_folder_to_others(tmp_path):
+    filled(tmp_path).abandon()
+    again = folder(tmp_path)
+    with pytest.raises(AssertionError, match="needs no check"):
+        again.open(refuse)
+    assert ("", 7) == opened_again(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["rows", "graph/links"])
 def test_any_file_that_changes_while_it_is_closed_is_noticed(tmp_path, name):
     made = filled(tmp_path)

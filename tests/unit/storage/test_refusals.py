@@ -100,6 +100,26 @@ def test_a_newer_schema_is_refused_but_can_be_read(path):
     assert opened(path, read_only=True) == 3
 
 
+def make_newer(path):
+    with closing(sqlite3.connect(filled(path))) as conn:
+        conn.execute(f"PRAGMA user_version = {len(SCHEMA) + 1}")
+
+
+def make_a_letter(path):
+    path.write_bytes(b"this is a letter, not a database\n" * 50)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no names of open files")
+@pytest.mark.parametrize("make", [make_newer, make_a_letter])
+def test_a_file_that_is_refused_is_not_kept_open(path, make):
+    make(path)
+    with pytest.raises(StorageError) as caught:
+        opened(path)
+    held = {fd.resolve() for fd in Path("/proc/self/fd").iterdir()}
+    assert path not in held
+    assert str(path) == caught.value.path
+
+
 def test_a_newer_schema_without_what_is_read_says_that_it_is_newer(path):
     filled(path)
     with closing(sqlite3.connect(path)) as conn:
