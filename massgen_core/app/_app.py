@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Self, cast
 
+from massgen_core._closing import Closing
 from massgen_core.app._longterm import asks_of, longterm, memory_plugins
 from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
@@ -19,7 +20,6 @@ from massgen_core.tokens import ModelCatalogue, ModelInfo, counter_for
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from pydantic import BaseModel
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from massgen_core.settings import Loaded, Lookup, Names, Settings
 
 
-class App:
+class App(Closing):
     """Everything the settings describe, made when it is first asked for.
 
     Attributes:
@@ -351,17 +351,6 @@ class App:
                 await self._memory.rest(self.settings.memory.extraction.finish)
         finally:
             await self._stack.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _configured_strategies(self) -> Sequence[tuple[str, BaseModel | None]] | None:
         """Names and own settings; None if the settings do not choose."""

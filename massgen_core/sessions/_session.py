@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from massgen_core._closing import Closing
 from massgen_core.errors import SessionError
 from massgen_core.events import SessionResumed
 from massgen_core.sessions._ids import moment
@@ -13,7 +14,6 @@ from massgen_core.sessions._journal import append, read_entries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
 
     from massgen_core.clock import Clock
     from massgen_core.events import JournalQuarantined
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from massgen_core.storage import Database, FileLock
 
 
-class Session:
+class Session(Closing):
     """The one writer of a session; made by `SessionStore.create` and `SessionStore.open_session`.
 
     Attributes:
@@ -135,17 +135,6 @@ class Session:
             await self._database.settle()
         finally:
             lock.release(remove=True)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __del__(self) -> None:
         lock = getattr(self, "_lock", None)

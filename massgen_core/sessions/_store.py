@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from massgen_core._closing import Closing
 from massgen_core.clock import SYSTEM_CLOCK, uuid7
 from massgen_core.errors import SessionExists, StorageReadOnly
 from massgen_core.sessions import _export, _import
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         Sequence,
     )
     from pathlib import Path
-    from types import TracebackType
 
     from massgen_core.clock import Clock
     from massgen_core.messages import JSONValue, Message
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from massgen_core.storage import FileLock, Synchronous
 
 
-class SessionStore:
+class SessionStore(Closing):
     """The sessions in one database file; several processes may have it open.
 
     Example:
@@ -265,17 +265,6 @@ class SessionStore:
         for session in list(self._open):
             await session.aclose()
         await self._database.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def _create(
         self, session_id: str, title: str, meta: Mapping[str, JSONValue] | None

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
+from massgen_core._closing import Closing
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
 from massgen_core.storage._connect import connect_read_only
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import os
     import sqlite3
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from massgen_core.clock import Clock
     from massgen_core.storage._migrate import Migration
@@ -39,7 +39,7 @@ BUSY_TIMEOUT: Final = 30.0
 _SWAP_WAIT: Final = 2.0
 
 
-class Database:
+class Database(Closing):
     """One SQLite file in WAL mode; several processes may have it open.
 
     All writes go through one thread per object. Writes that are asked for while the disk is busy
@@ -239,17 +239,6 @@ class Database:
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __del__(self) -> None:
         threads: Threads | None = getattr(self, "_threads", None)
