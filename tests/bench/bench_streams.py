@@ -17,7 +17,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openai import AsyncOpenAI
+import httpx2
+from openai import AsyncOpenAI, OpenAIError
 
 from massgen_core.backends import Accounted, Accounts, Endpoints, Policy, Request
 from massgen_core.clock import SYSTEM_CLOCK
@@ -82,7 +83,7 @@ async def bare(url: str) -> AsyncIterator[Ask]:
                     stream=True,
                 )
                 _ = [chunk async for chunk in chunks]
-            except Exception as error:  # noqa: BLE001 - the HTTP library's own come through
+            except (OpenAIError, httpx2.HTTPError, ValueError) as error:
                 return type(error).__name__
             return ANSWERED
 
