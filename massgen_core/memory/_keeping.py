@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from massgen_core._closing import Closing
 from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
 from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
@@ -76,7 +77,7 @@ class Plugins:
     extractor: Extractor | None = None
 
 
-class Keeping:
+class Keeping(Closing):
     """What a `Memory` is made of, and what keeps it in order."""
 
     def __init__(

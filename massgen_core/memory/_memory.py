@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from massgen_core.clock import Clock
     from massgen_core.memory._erasure import Journals
@@ -311,17 +310,6 @@ class Memory(Inspecting):
         records = await self._database.write(write)
         await self._vectorizer.embed(records)
         return records
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def _checked_query(query: str) -> str:
