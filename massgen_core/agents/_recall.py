@@ -41,7 +41,7 @@ ROOM_SHARE: Final = 8
 """The tool is offered where its description takes at most 1/8 of the room for messages."""
 _PAGE_SHARE: Final = 4
 """A result has about 1/4 of the room for messages: it must not push out what asks for it."""
-_FRAME: Final = 96
+_FRAME: Final = 112
 """Tokens of the lines around a quotation."""
 _LEAST: Final = 32
 """Tokens a page has at least."""

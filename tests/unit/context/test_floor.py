@@ -4,6 +4,11 @@ from massgen_core.context import Clip, Mask, Offload, Plan, Replace
 from massgen_core.testing import StrategySuite
 
 
+def said(message):
+    """Characters that can be cut: a picture has many tokens, and none."""
+    return len(message.text) + sum(len(result.text) for result in message.results)
+
+
 class Idle:
     name = "idle"
 
@@ -16,7 +21,12 @@ class ClipsAll:
 
     def plan(self, view, goal, ctx):
         groups = tuple(
-            g.number for g in view if g.number not in ctx.protected and max(g.counts) > 400
+            g.number
+            for g in view
+            if g.number not in ctx.protected
+            and any(
+                size > 400 and said(m) > 800 for m, size in zip(g.messages, g.counts, strict=True)
+            )
         )
         return Plan((Clip(groups, 40, "test"),)) if groups else None
 

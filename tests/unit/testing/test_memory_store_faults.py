@@ -160,6 +160,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.timeout(300)  # as the checks themselves: they begin other processes
 @pytest.mark.parametrize(("suite", "part", "words"), BROKEN)
 def test_a_broken_store_fails_its_check(suite, part, words, tmp_path):
     [check] = [each for each in dir(suite) if each.startswith("test_") and part in each]
