@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -125,8 +126,12 @@ def test_an_interrupted_call_is_cancelled():
     thread = _Thread()
     ended = threading.Event()
 
+    caller = threading.main_thread().ident
+
     async def work():
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        while sys._current_frames()[caller].f_code.co_name != "wait":  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0.01)
+        signal.pthread_kill(caller, signal.SIGINT)
         try:
             await asyncio.sleep(60)
         finally:
