@@ -3,7 +3,7 @@
 Everything a program needs is a name of this package, imported when it is first used (PEP 562):
 ``import massgen_core`` itself loads no third-party module and costs a few milliseconds.
 
-Example:
+Examples:
     >>> from massgen_core import fit
     >>> story = [{"role": "user", "content": f"chapter {n}"} for n in range(1000)]
     >>> fitted = fit(story, budget=500)

@@ -25,7 +25,7 @@ def quick(cls: type[T]) -> type[T]:
     slot up by name; here the slots' own descriptors are called. For classes of which one or more
     are made per message.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
         >>> @quick
         ... @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 class Clock(Protocol):
     """What the engine asks about time.
 
-    Example:
+    Examples:
         >>> class Frozen:
         ...     def now(self) -> float:
         ...         return 1_700_000_000.0

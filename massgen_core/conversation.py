@@ -69,7 +69,7 @@ def fit(
         UnknownModel: The model is in no catalogue.
         PluginError: A strategy is not installed, or broken.
 
-    Example:
+    Examples:
         >>> story = [{"role": "user", "content": "word " * 50} for _ in range(100)]
         >>> fit(story, budget=1000).report.tokens_after <= 1000
         True
@@ -101,7 +101,7 @@ class Conversation:
         UnknownModel: The model is in no catalogue.
         PluginError: A strategy is not installed, or broken.
 
-    Example:
+    Examples:
         >>> chat = Conversation(model="gpt-4o", budget=8000)
         >>> chat.append({"role": "user", "content": "Hello"})
         >>> chat.fit().messages

@@ -1,6 +1,6 @@
 """Opening long-term memory with plugins by name.
 
-Example:
+Examples:
     >>> import asyncio, tempfile
     >>> from massgen_core import open_memory
     >>> async def main(folder):
@@ -148,7 +148,7 @@ def asking(backend: Backend, model: str, *, max_output: int = ANSWER) -> Asks:
         model: The model's name as the provider knows it.
         max_output: Tokens an answer may have.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.longterm import asking
         >>> from massgen_core.testing import ScriptedBackend

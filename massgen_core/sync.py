@@ -51,7 +51,7 @@ class _Sync(Generic[P, T]):
 class SyncMemory:
     """A `Memory` that is used without ``await``; `open_memory` makes it.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from massgen_core.sync import open_memory
         >>> with tempfile.TemporaryDirectory() as folder, open_memory(folder) as memory:
@@ -211,7 +211,7 @@ def _synchronous(opener: Callable[P, Awaitable[Memory]]) -> Callable[P, SyncMemo
 open_memory: Final = _synchronous(longterm.open_memory)
 """The long-term memory at a path, for ``with``; arguments and errors of `longterm.open_memory`.
 
-Example:
+Examples:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, open_memory(folder) as memory:
     ...     _ = memory.remember("The cat is called Miau.", scope={"user": "ada"})

@@ -6,7 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass, field
 
-SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Example|Examples|Yields):$")
+SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Examples|Yields):$")
 
 
 @dataclass
@@ -52,5 +52,5 @@ def markdown(text: str) -> str:
 
 def example(doc: Doc) -> str:
     """The doctest of a docstring as a fenced block; empty if it has none."""
-    lines = "\n".join(doc.sections.get("Example", [])).strip()
+    lines = "\n".join(doc.sections.get("Examples", [])).strip()
     return f"```pycon\n{lines}\n```\n" if lines else ""

@@ -76,7 +76,7 @@ class Agent:
         UnknownModel: `info` is omitted and the catalogue does not have the model.
         InvalidArgument: Another argument cannot be used.
 
-    Example:
+    Examples:
         >>> import asyncio, tempfile
         >>> from massgen_core.events import TurnFinished
         >>> from massgen_core.sessions import SessionStore

@@ -74,7 +74,7 @@ class Accounted(Wrapper):
         accounts: Where it is added.
         prices: The prices of a model; None if they are not known.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.backends import Request
         >>> from massgen_core.messages import user

@@ -30,7 +30,7 @@ class Circuit:
         pause: Seconds it stays open.
         timing: Time.
 
-    Example:
+    Examples:
         >>> circuit = Circuit(failures=1, pause=30)
         >>> circuit.failed(), circuit.state
         (True, 'open')

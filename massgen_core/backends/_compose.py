@@ -69,7 +69,7 @@ class Endpoints:
     Attributes:
         timing: Time and chance, for all of them.
 
-    Example:
+    Examples:
         >>> from massgen_core.testing import ScriptedBackend
         >>> Endpoints().wrap(ScriptedBackend(), Policy(), "scripted")  # doctest: +ELLIPSIS
         <Retrying <Guarded <Limited <Watched <massgen_core.testing._scripted...>>>>>
@@ -132,7 +132,7 @@ def endpoint_of(name: str, settings: Mapping[str, object]) -> str:
         name: Registered name of the backend.
         settings: Its own settings. Only those that say where and with which key it asks count.
 
-    Example:
+    Examples:
         >>> one = endpoint_of("openai", {"api_key": "a", "temperature": 0})
         >>> one == endpoint_of("openai", {"api_key": "a"}), one == endpoint_of("openai", {})
         (True, False)

@@ -19,7 +19,7 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         headers: Of the answer; names in lower case, or of a type that does not mind.
         now: Seconds since the Unix epoch.
 
-    Example:
+    Examples:
         >>> retry_after({"retry-after": "2"}, now=0)
         2.0
     """

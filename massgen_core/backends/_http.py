@@ -33,7 +33,7 @@ def classify_http(
         headers: Of the answer; ``retry-after`` is looked for.
         backend: Registered name of the backend, for the error.
 
-    Example:
+    Examples:
         >>> body = '{"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}'
         >>> error = classify_http(429, body, {"retry-after": "2"})
         >>> type(error).__name__, error.retry_after
@@ -72,7 +72,7 @@ async def sse_json(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, Any
     Raises:
         JSONDecodeError: A piece of data is no JSON object.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> async def pieces():
         ...     for piece in (b'data: {"a"', b": 1}", b"\n\ndata: [DONE]", b"\n\n"):

@@ -180,7 +180,7 @@ class Limited(Wrapper):
         most: Seconds to wait at most; where it would be longer, `RateLimited` is raised at once.
         timing: Time.
 
-    Example:
+    Examples:
         >>> limiter = Limiter(requests_per_minute=1)
         >>> first, second = limiter.join(10), limiter.join(10)
         >>> limiter.try_take(first)

@@ -42,7 +42,7 @@ def classify_text(
         retry_after: Seconds from the header of that name; read from the text if omitted.
         backend: Registered name of the backend, for the error.
 
-    Example:
+    Examples:
         >>> error = classify_text("prompt is too long: 213462 tokens > 200000 maximum", status=400)
         >>> type(error).__name__, error.used, error.limit
         ('ContextOverflow', 213462, 200000)

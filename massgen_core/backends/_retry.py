@@ -43,7 +43,7 @@ class Retrying(Wrapper):
             later is not begun.
         timing: Time and chance.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.backends import Request
         >>> from massgen_core.messages import user

@@ -29,7 +29,7 @@ class Watched(Wrapper):
         turns: What all streams of a process share, so that together they leave room in the event
             loop for other work; of this backend alone if omitted.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.backends import Request
         >>> from massgen_core.messages import user

@@ -35,7 +35,7 @@ _COMMON: Final = frozenset(_SAYS_NOTHING.split())
 def terms_of(text: str) -> Counter[str]:
     """How often each term is in the text: words, and identifiers whole and in their pieces.
 
-    Example:
+    Examples:
         >>> sorted(terms_of("Where is the retryCount of src/payments.py?"))
         ['count', 'payment', 'py', 'retry', 'retrycount', 'src', 'src/payments.py']
     """
@@ -49,7 +49,7 @@ def terms_of(text: str) -> Counter[str]:
 class LexicalIndex:
     """Texts by number, ranked by BM25; what is added later is found as well.
 
-    Example:
+    Examples:
         >>> index = LexicalIndex()
         >>> index.add(0, "The staging database listens on port 6543.")
         >>> index.add(1, "Lunch is at noon.")

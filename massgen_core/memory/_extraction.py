@@ -59,7 +59,7 @@ class Proposal:
 class Extractor(Protocol):
     '''Proposes memories from messages.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.memory import Extractor, MemoryRecord, Proposal, Scope
         >>> class Allergies:

@@ -55,7 +55,7 @@ class Facts:
     Args:
         asks: Asks the model.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.memory import Facts, MemoryRecord, Scope
         >>> async def asks(instructions, text, /):

@@ -36,7 +36,7 @@ _COMMON: Final = frozenset(_SAYS_NOTHING.split())
 def terms_of(text: str) -> Counter[str]:
     """How often each term is in the text; English words by their stem, accents left out.
 
-    Example:
+    Examples:
         >>> sorted(terms_of("She's running the café's retryCount in Zürich"))
         ['cafe', 'count', 'retri', 'retrycount', 'run', 'zurich']
         >>> sorted(terms_of("東京タワー"))

@@ -44,7 +44,7 @@ class Memory(Inspecting):
     program itself, which may do everything; a principal may use the scopes whose user or agent it
     is, and those it was granted.
 
-    Example:
+    Examples:
         >>> import asyncio, tempfile
         >>> from massgen_core.memory import Memory
         >>> async def main(folder):

@@ -18,7 +18,7 @@ _MOST: Final = (1 << _SHIFT) - 1
 class Postings:
     """The occurrences of every term, ordered by slot; a slot is the small number of a text.
 
-    Example:
+    Examples:
         >>> postings = Postings()
         >>> postings.add(3, {"port": 2, "tea": 1})
         >>> list(postings.of("port"))

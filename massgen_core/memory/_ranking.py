@@ -56,7 +56,7 @@ class ScopeIndex:
     Args:
         candidates: How many are looked at closely; with vectors, a third of them by meaning.
 
-    Example:
+    Examples:
         >>> index = ScopeIndex()
         >>> index.add(Doc(1, "Where do you keep the tea?", "Ada", "kitchen", 1, 1))
         >>> index.add(Doc(2, "In the blue tin.", "Grace", "kitchen", 1, 2))

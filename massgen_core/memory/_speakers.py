@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Speakers:
     """Names of speakers, found by any of their words.
 
-    Example:
+    Examples:
         >>> speakers = Speakers()
         >>> speakers.add("Ada Lovelace")
         >>> speakers.add("Grace Hopper")

@@ -63,7 +63,7 @@ class MemoryStore(Protocol):
 
     It never holds the only copy of anything. When it fails or lags, recall goes on without it.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.memory import Candidate, Change, Health, MemoryStore, Scope
         >>> class Words:
@@ -137,7 +137,7 @@ class MemoryStore(Protocol):
 class Embedder(Protocol):
     '''Turns texts into vectors.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.memory import Embedder
         >>> class Vowels:
@@ -180,7 +180,7 @@ class Embedder(Protocol):
 class Reranker(Protocol):
     '''Judges how well texts answer a query, better and slower than recall does.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.memory import Reranker
         >>> class Shortest:
@@ -209,7 +209,7 @@ class Reranker(Protocol):
 class QueryExpander(Protocol):
     '''Says a query in other words, so that memories that are worded differently are found.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.memory import QueryExpander
         >>> class Table:

@@ -23,7 +23,7 @@ class Threads:
 
     Slots start at 1 and may come in any order.
 
-    Example:
+    Examples:
         >>> threads = Threads()
         >>> threads.link(1, ("talk", 1), turn=7, number=1)
         >>> threads.link(2, ("talk", 1), turn=3, number=2)

@@ -133,7 +133,7 @@ def check_order(messages: Sequence[Message], rules: Rules) -> tuple[OrderProblem
         messages: All of a request, oldest first.
         rules: Whose rules.
 
-    Example:
+    Examples:
         >>> from massgen_core.messages import ToolCall, assistant, user
         >>> from massgen_core.messages.order import check_order
         >>> call = assistant("", ToolCall("c1", "look"))

@@ -15,7 +15,7 @@ class Fence:
     Attributes:
         error: What the block raised; None if nothing.
 
-    Example:
+    Examples:
         >>> with Fence() as fence:
         ...     raise SystemExit("no")
         >>> fence.error

@@ -53,7 +53,7 @@ class PluginHost:
     Raises:
         PluginError: Only if `strict`: the first unusable plugin; a note names the others.
 
-    Example:
+    Examples:
         >>> host = PluginHost(allow=["massgen-sliding-window"])
         >>> "estimate" in host.names("token_counter")
         True

@@ -52,7 +52,7 @@ class Provides:
         ValueError: The name or an import string is malformed.
         TypeError: A field has the wrong type.
 
-    Example:
+    Examples:
         >>> Provides(name="noop", factory="massgen_noop.strategy:Noop").name
         'noop'
     """

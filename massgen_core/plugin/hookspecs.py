@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def massgen_backend() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Model providers; the factory returns a `massgen_core.backends.Backend`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_backend():
@@ -57,7 +57,7 @@ def massgen_backend() -> Provides | Sequence[Provides]:  # type: ignore[empty-bo
 def massgen_strategy() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Truncation strategies; the factory returns a `massgen_core.context.TruncationStrategy`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_strategy():
@@ -87,7 +87,7 @@ def massgen_strategy() -> Provides | Sequence[Provides]:  # type: ignore[empty-b
 def massgen_memory_store() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Indexes over long-term memory; the factory returns a `massgen_core.memory.MemoryStore`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_memory_store():
@@ -118,7 +118,7 @@ def massgen_memory_store() -> Provides | Sequence[Provides]:  # type: ignore[emp
 def massgen_embedder() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Embedding models; the factory returns a `massgen_core.memory.Embedder`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_embedder():
@@ -142,7 +142,7 @@ def massgen_embedder() -> Provides | Sequence[Provides]:  # type: ignore[empty-b
 def massgen_reranker() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Models that judge recalled texts; the factory returns a `massgen_core.memory.Reranker`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_reranker():
@@ -163,7 +163,7 @@ def massgen_reranker() -> Provides | Sequence[Provides]:  # type: ignore[empty-b
 def massgen_query_expander() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Other wordings of a query; the factory returns a `massgen_core.memory.QueryExpander`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_query_expander():
@@ -184,7 +184,7 @@ def massgen_query_expander() -> Provides | Sequence[Provides]:  # type: ignore[e
 def massgen_token_counter() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Token counters; the factory returns a `massgen_core.tokens.TokenCounter`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_token_counter():
@@ -210,7 +210,7 @@ def massgen_token_counter() -> Provides | Sequence[Provides]:  # type: ignore[em
 def massgen_tools() -> Provides | Sequence[Provides]:  # type: ignore[empty-body]  # a spec
     '''Sources of tools for agents; the factory returns a `massgen_core.agents.ToolProvider`.
 
-    Example:
+    Examples:
         >>> from massgen_core.plugin import Provides, hookimpl
         >>> @hookimpl
         ... def massgen_tools():
@@ -240,7 +240,7 @@ def massgen_observe(event: Event) -> None:
     it raises is logged and reaches neither the run nor another observer; after three failures in a
     row it is no longer called.
 
-    Example:
+    Examples:
         >>> from massgen_core.events import ContextFitted
         >>> from massgen_core.plugin import hookimpl
         >>> saved = []

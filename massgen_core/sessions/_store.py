@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 class SessionStore(Closing):
     """The sessions in one database file; several processes may have it open.
 
-    Example:
+    Examples:
         >>> import asyncio, tempfile
         >>> from massgen_core.messages import user
         >>> from massgen_core.sessions import NewEntry, SessionStore

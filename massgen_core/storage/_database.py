@@ -45,7 +45,7 @@ class Database(Closing):
     All writes go through one thread per object. Writes that are asked for while the disk is busy
     are committed together, each in its own savepoint: one that raises takes nothing else with it.
 
-    Example:
+    Examples:
         >>> import asyncio, tempfile
         >>> from massgen_core.storage import Database, SCHEMA
         >>> async def main(folder):

@@ -50,7 +50,7 @@ class BackendSuite(FaultTests):
             what it can do.
         wire: What it speaks: ``openai``, ``anthropic`` or ``gemini``; None for anything else.
 
-    Example:
+    Examples:
         >>> from itertools import repeat
         >>> from massgen_core.testing import BackendSuite, ScriptedBackend
         >>> class TestScripted(BackendSuite):

@@ -66,7 +66,7 @@ class EmbedderSuite(Suite):
         capabilities: Of ``network`` (it opens connections) and ``semantic`` (what means the same is
             close, in English).
 
-    Example:
+    Examples:
         >>> class Letters:
         ...     identity, dimensions = "letters/az/1/26/sum", 26
         ...     async def embed(self, texts, /, *, purpose):

@@ -34,7 +34,7 @@ def installed_strategy(
         PluginError: It is not installed, or cannot be used.
         SettingsError: The settings are not those of the plugin.
 
-    Example:
+    Examples:
         >>> installed_strategy("sliding_window", {"keep_last_turns": 3}).name
         'sliding_window'
     """

@@ -39,7 +39,7 @@ class MemoryStoreSuite(StoreUseSuite):
     Attributes:
         examples: How many stories Hypothesis tells.
 
-    Example:
+    Examples:
         class TestChroma(MemoryStoreSuite):
             capabilities = frozenset({"durable", "files", "threads", "vectors"})
 

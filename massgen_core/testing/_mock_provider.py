@@ -206,7 +206,7 @@ def mock_provider(
     Raises:
         PackageMissing: llmock is not installed.
 
-    Example:
+    Examples:
         >>> with mock_provider(window=1000) as provider:
         ...     provider.inject("rate_limit", retry_after=1)
         ...     provider.openai.startswith("http://127.0.0.1:")

@@ -46,7 +46,7 @@ class PackagingSuite(Suite):
     Attributes:
         dist: Name of the distribution.
 
-    Example:
+    Examples:
         >>> class TestPackaging(PackagingSuite):
         ...     dist = "massgen-sliding-window"
     """

@@ -87,7 +87,7 @@ class ScriptedBackend:
         running: Streams that run now.
         closed: Whether `aclose` was called.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> from massgen_core.messages import user
         >>> async def ask(backend: ScriptedBackend) -> list[str]:

@@ -37,7 +37,7 @@ class StrategySuite(SurroundingsSuite):
     Capabilities: ``replaces`` if some of its plans hold a `Replace`; ``summarises`` if a model
     writes the texts, which `summariser` then exchanges.
 
-    Example:
+    Examples:
         class TestSlidingWindow(StrategySuite):
             def strategy(self):
                 return SlidingWindow(Settings())

@@ -24,7 +24,7 @@ class Suite:
             capability is skipped.
         vocabulary: Capabilities the suite knows besides those its tests require.
 
-    Example:
+    Examples:
         >>> class CounterSuite(Suite):
         ...     @requires("exact")
         ...     def test_an_exact_counter_says_so(self): ...

@@ -63,7 +63,7 @@ class LoopClock:
 def virtual(main: Coroutine[Any, Any, _T]) -> _T:
     """What the coroutine returns; hours pass at once.
 
-    Example:
+    Examples:
         >>> async def main():
         ...     await asyncio.sleep(3600)
         ...     return LoopClock().monotonic()

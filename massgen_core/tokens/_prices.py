@@ -47,7 +47,7 @@ class Prices:
     def of(self, usage: Usage) -> int:
         """What the usage costs, in millionths of a US dollar.
 
-        Example:
+        Examples:
             >>> from massgen_core.events import Usage
             >>> prices = Prices(Decimal(3), Decimal(15), Decimal("0.3"), Decimal("3.75"))
             >>> prices.of(Usage(prompt=1000, completion=100, cached=800))
