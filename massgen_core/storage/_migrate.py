@@ -21,6 +21,13 @@ APPLICATION_ID: Final = 0x4D474442
 """``PRAGMA application_id`` of our files: "MGDB"."""
 
 
+# One statement sees one state of a file that another process may be creating.
+_VERSION: Final = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+    FROM pragma_application_id, pragma_user_version
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One step from schema ``version - 1`` to ``version``.
@@ -42,9 +49,7 @@ def schema_version(conn: sqlite3.Connection, path: Path) -> int:
     Raises:
         StorageCorrupt: The file is a database of another program, or its header is damaged.
     """
-    (application,) = conn.execute("PRAGMA application_id").fetchone()
-    (version,) = conn.execute("PRAGMA user_version").fetchone()
-    (tables,) = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    application, version, tables = conn.execute(_VERSION).fetchone()
     if application == 0 and version == 0 and tables == 0:
         return 0
     if application != APPLICATION_ID:

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -311,3 +313,19 @@ def test_a_full_disk_loses_nothing_acknowledged_and_writing_goes_on_after(path):
     assert (kept, after, state) == (acknowledged, acknowledged + 1, "ok")
     assert "space" in hint
     assert opened(path) == after
+
+
+def test_many_may_create_a_file_at_once(tmp_path):
+    def one(number, barrier):
+        async def main():
+            async with Database.open(tmp_path / f"{number}.db", migrations=SCHEMA) as db:
+                return db.schema
+
+        barrier.wait()
+        return asyncio.run(main())
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(20):
+            barrier = threading.Barrier(4)
+            opened = [pool.submit(one, number, barrier) for _ in range(4)]
+            assert [len(SCHEMA)] * 4 == [each.result() for each in opened]
