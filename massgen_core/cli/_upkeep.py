@@ -1,6 +1,7 @@
 """``mgc memory``: checking, mending, copying and moving the whole of it."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -18,7 +19,7 @@ from massgen_core.cli._table import table_of
 from massgen_core.errors import InvalidArgument, LedgerCorrupt
 
 if TYPE_CHECKING:
-    from massgen_core.memory import Imported, MemoryReport, Snapshot
+    from massgen_core.memory import Imported, MemoryReport, Mended, Snapshot
     from massgen_core.memory._bringing import Format
 
 
@@ -83,11 +84,8 @@ def repair(
     if dry_run:
         return _checked(with_memory(cli, path, lambda memory: memory.verify(), asks=True))
     done = with_memory(cli, path, lambda memory: memory.repair(), write=True)
-    for record_id in done.restored:
-        cli.note(f"{record_id} is back at its last intact revision")
-    for record_id in done.lost:
-        cli.note(f"{record_id} is lost: no revision of it is intact")
-    return Reply(done, f"{done.entries:,} damaged log entries, {done.vectors:,} damaged vectors\n")
+    text = f"{done.entries:,} damaged log entries, {done.vectors:,} damaged vectors\n"
+    return _mended(cli, done, Reply(done, text))
 
 
 def _salvage(cli: Cli, path: Path | None, *, yes: bool, dry_run: bool) -> Reply:
@@ -104,14 +102,26 @@ def _salvage(cli: Cli, path: Path | None, *, yes: bool, dry_run: bool) -> Reply:
     if done.unread:
         pages = f"{done.unread:,} of {done.pages:,} pages"
         cli.note(f"nothing could be read in {pages}, free ones among them")
-    for record_id in done.mended.restored:
-        cli.note(f"{record_id} is back at its last intact revision")
-    for record_id in done.mended.lost:
-        cli.note(f"{record_id} is lost: no revision of it is intact")
     for session, what in done.sessions.items():
         cli.note(f"session {session}: {what}")
     counts = [f"{number:,} of {name}" for name, number in done.rows.items() if number]
-    return Reply(done, f"read {', '.join(counts)}\n")
+    return _mended(cli, done.mended, Reply(done, f"read {', '.join(counts)}\n"))
+
+
+def _mended(cli: Cli, mended: "Mended", reply: Reply) -> Reply:
+    """The reply, with what is back and what is lost told; what is lost ends with 5."""
+    for record_id in mended.restored:
+        cli.note(f"{record_id} is back at its last intact revision")
+    for record_id in mended.lost:
+        cli.note(f"{record_id} is lost: no revision of it is intact")
+    if not mended.lost:
+        return reply
+    error = LedgerCorrupt(
+        f"memories that are lost: {len(mended.lost)}; all others are mended",
+        hint="`mgc memory restore` or `mgc memory import` brings back what a snapshot or an "
+        "archive has of them.",
+    )
+    return replace(reply, code=Code.INTEGRITY, error=error)
 
 
 def migrate(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Reply:

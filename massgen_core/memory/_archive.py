@@ -17,7 +17,7 @@ from massgen_core.clock import uuid7
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, entries_of, write
-from massgen_core.memory._record import digest_of, record_from
+from massgen_core.memory._record import LOST, digest_of, record_from
 from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import in_scopes, put
 from massgen_core.storage import sync_file, sync_folder
@@ -258,6 +258,10 @@ def _merge(conn: sqlite3.Connection, found: Mapping[str, Sequence[tuple[int, Dra
         number, known = _ours(conn, record_id)
         offered = [(draft.rev, draft.digest) for _, draft in theirs]
         shared = min(len(known), len(offered))
+        if (back := _brought_back(conn, number, known, theirs)) is not None:
+            missing.append(back)
+            counts["continued"] += 1
+            continue
         if known[:shared] != offered[:shared]:
             conflicts.append(record_id)
             continue
@@ -273,6 +277,20 @@ def _ours(conn: sqlite3.Connection, record_id: str) -> tuple[int, list[tuple[int
     if row is None:
         return 0, []
     return row[0], [(entry.rev, entry.digest) for entry in entries_of(conn, row[0])]
+
+
+def _brought_back(
+    conn: sqlite3.Connection,
+    number: int,
+    known: Sequence[tuple[int, bytes]],
+    theirs: Sequence[tuple[int, Draft]],
+) -> tuple[int, Draft] | None:
+    """The newest revision that is offered of a record that damage took; None if none did."""
+    query = "SELECT 1 FROM memory_record WHERE number = ? AND state = 'tombstone' AND kind = ?"
+    place, draft = theirs[-1]
+    if draft.body is None or conn.execute(query, (number, LOST)).fetchone() is None:
+        return None
+    return place, draft._replace(number=number, op="repair", rev=known[-1][0] + 1)
 
 
 def _write(conn: sqlite3.Connection, drafts: Sequence[Draft]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._ledger import bury, forget, records_of
-from massgen_core.memory._record import MemoryRecord
+from massgen_core.memory._record import LOST, MemoryRecord
 from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes
 
@@ -156,7 +156,8 @@ def _stones(conn: sqlite3.Connection) -> tuple[list[tuple[MemoryRecord, str]], b
         for record_id, kind, op, *scope in conn.execute(
             f"SELECT r.id, r.kind, l.op, {names} FROM memory_record AS r "  # noqa: S608 - our own words
             "LEFT JOIN memory_log AS l ON l.seq = r.log "
-            "LEFT JOIN memory_scope AS s ON s.id = r.scope WHERE r.state = 'tombstone'"
+            "LEFT JOIN memory_scope AS s ON s.id = r.scope "
+            f"WHERE r.state = 'tombstone' AND r.kind <> '{LOST}'"  # those may come back
         ):
             whose = Scope(*(value or "" for value in scope))
             stone = MemoryRecord(id=record_id, text="", scope=whose, kind=kind, state="tombstone")

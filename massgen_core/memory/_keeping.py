@@ -181,6 +181,8 @@ class Keeping(Closing):
             await self._database.copy_aside(self._clock)
             mended = await self._database.write(partial(repair, call=self._call(None)))
             self._loaded.clear()
+            if not (await self._database.read(verify)).ok:  # pages that SQLite finds untidy
+                await self._database.vacuum(whole=True)
         for feed in self._feeds:
             if not await feed.catch_up() and not feed.busy:
                 await feed.rebuild()

@@ -98,7 +98,12 @@ class Recaller:
             AccessDenied: The principal may not read one of the scopes.
         """
         await self._database.read(partial(_check_read, wanted=wanted))
-        return await self._loaded.get(wanted.scopes)
+        loaded = await self._loaded.get(wanted.scopes)
+        while loaded.damaged:
+            one = loaded.damaged.pop()
+            why = f"memory {one.record_id!r} is damaged and left out: {one.what}"
+            self._told("ledger", f"{why}; `mgc memory verify` lists all damage")
+        return loaded
 
     async def wordings(self, loaded: Loaded, query: str) -> list[Wording]:
         """The query and other wordings of it, each with its vector; plugins are asked once."""

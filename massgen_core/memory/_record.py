@@ -32,6 +32,8 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
 _SHARES: Final = ("importance", "confidence", "trust")
 _TIMES: Final = ("event_time", "valid_from", "valid_to", "expires_at")
+LOST: Final = "lost"
+"""Kind of a tombstone that damage left: what it was may come back, unlike what was forgotten."""
 STANDING: Final = frozenset({"preference", "instruction"})
 """Kinds that hold whatever is asked; where pinned, they are always recalled."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from massgen_core.memory._access import drop_damaged_grants
 from massgen_core.memory._ledger import Call
@@ -19,17 +20,18 @@ from massgen_core.memory._log import (
     entries_of,
     head,
 )
-from massgen_core.memory._record import MemoryRecord
-from massgen_core.memory._scope import Scope
-from massgen_core.memory._table import put
+from massgen_core.memory._record import LOST, MemoryRecord
+from massgen_core.memory._scope import FIELDS, Scope, is_text
+from massgen_core.memory._table import put, row_sum
 from massgen_core.storage import add_refs
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-_LOST: Final = "lost"
+_GAP: Final = "lost"
 """The ``op`` of an entry that stands where one is missing."""
+_ENDS: Final = frozenset({b"forget", b"purge"})
 _NOTHING: Final = bytes(32)
 _ERASE_AGAIN: Final = """
     UPDATE memory_log SET body = NULL, text = NULL, blob = NULL
@@ -43,9 +45,10 @@ class Mended:
     """What a repair did.
 
     Attributes:
-        restored: Ids of records whose newest revision was damaged, and that are back at the last
-            intact one.
-        lost: Ids of records (or ``#NUMBER``) of which no intact revision was left.
+        restored: Ids of records whose newest revision was damaged or missing, and that are back at
+            the last intact one.
+        lost: Ids of records (or ``lost-NUMBER``) of which no intact revision was left; a snapshot
+            or an archive that has them brings them back.
         entries: Damaged or missing log entries.
         rows: Whether the table of records was made again.
         vectors: Damaged vectors that were thrown away, to be made again.
@@ -60,13 +63,27 @@ class Mended:
     grants: int = 0
 
 
+class _Row(NamedTuple):
+    """What the table says of a record of which the log has lost the newest entry."""
+
+    number: int
+    id: str
+    log: int
+    rev: int
+    state: str
+    kind: str
+    scope: Scope
+
+
 def repair(conn: sqlite3.Connection, call: Call) -> Mended:
     """Make the log and its tables agree again; see `Mended`.
 
     Content that is damaged is taken out of the log; the records go back to their last intact
-    revision, as a new entry.
+    revision, as a new entry. Where entries are missing, the table of records still knows of what.
     """
-    gaps = _fill_gaps(conn)
+    conn.execute("REINDEX memory_log")  # it may lead to entries that are gone
+    orphans = _orphans(conn)
+    gaps = _fill_gaps(conn, max((row.log for row in orphans), default=0))
     damaged = [entry for entry in entries(conn) if _is_damaged(entry)]
     for entry in damaged:
         conn.execute(
@@ -75,15 +92,17 @@ def repair(conn: sqlite3.Connection, call: Call) -> Mended:
         )
     _number_again(conn)
     _chain_again(conn)
-    changes, restored, lost = _back_to_intact(conn, damaged)
-    if changes:
-        append(conn, changes, actor=call.actor, now=call.now)
+    back = _back_to_intact(conn, damaged, orphans, call.now)
+    if back:
+        append(conn, back, actor=call.actor, now=call.now)
     _table_again(conn)
     vectors = _drop_damaged_vectors(conn)
     grants = drop_damaged_grants(conn)
     conn.execute("REINDEX")
     return Mended(
-        *(tuple(restored), tuple(lost), gaps + len(damaged)),
+        tuple(change.record.id for change in back if change.record.state != "tombstone"),
+        tuple(change.record.id for change in back if change.record.kind == LOST),
+        gaps + len(damaged),
         rows=True,
         vectors=vectors,
         grants=grants,
@@ -110,13 +129,33 @@ def _is_damaged(entry: Entry) -> bool:
     return not entry.erased and isinstance(entry.record_or_damage(), str)
 
 
-def _fill_gaps(conn: sqlite3.Connection) -> int:
-    """Entries that say that one is missing; how many."""
+def _orphans(conn: sqlite3.Connection) -> list[_Row]:
+    """Rows that match their checksum and name an entry that is gone, or another record's by now."""
+    names = ", ".join(f"s.{name}" for name in FIELDS)
+    query = (
+        f"SELECT r.*, l.record, {names} FROM memory_record AS r "  # noqa: S608 - our own words
+        "LEFT JOIN memory_log AS l ON l.seq = r.log LEFT JOIN memory_scope AS s ON s.id = r.scope"
+    )
+    out = []
+    strict, conn.text_factory = conn.text_factory, partial(str, encoding="utf-8", errors="replace")
+    try:
+        for row in conn.execute(query):
+            number, id_, log, rev, state, kind = row[:6]
+            whose = Scope(*(value if is_text(value) else "" for value in row[13:]))
+            if row[12] != number and row[11] == row_sum(row[:11]):
+                out.append(_Row(number, id_, log, rev, state, kind, whose))
+    finally:
+        conn.text_factory = strict
+    return out
+
+
+def _fill_gaps(conn: sqlite3.Connection, last: int) -> int:
+    """Entries that say that one is missing, up to number `last` at least; how many."""
     present = {seq for (seq,) in conn.execute("SELECT seq FROM memory_log")}
-    missing = sorted(set(range(1, head(conn)[0])) - present)
+    missing = sorted(set(range(1, max(head(conn)[0], last) + 1)) - present)
     conn.executemany(
         "INSERT INTO memory_log VALUES (?, ?, 0, '', ?, 0, 0, NULL, NULL, NULL, ?, ?)",
-        [(seq, seq, _LOST, _NOTHING, _NOTHING) for seq in missing],
+        [(seq, seq, _GAP, _NOTHING, _NOTHING) for seq in missing],
     )
     return len(missing)
 
@@ -159,38 +198,50 @@ def _chain_again(conn: sqlite3.Connection) -> None:
 
 
 def _back_to_intact(
-    conn: sqlite3.Connection, damaged: Sequence[Entry]
-) -> tuple[list[Change], list[str], list[str]]:
-    changes, restored, lost = [], [], []
-    for number in sorted({entry.record for entry in damaged}):
+    conn: sqlite3.Connection, damaged: Sequence[Entry], orphans: Sequence[_Row], now: float
+) -> list[Change]:
+    """What becomes of the records whose newest entry is damaged, or gone."""
+    gone = {row.number: row for row in orphans}
+    changes = []
+    for number in sorted({*gone, *(entry.record for entry in damaged)} - {0}):
         found = entries_of(conn, number)
-        if not found[-1].erased:
+        row = gone.get(number) or _row_of(conn, number)
+        if found and found[-1].seq >= row.log and not found[-1].erased:
             continue  # an older revision was damaged: nothing changes for the record
+        rev = 1 + max([row.rev, *(entry.rev for entry in found)])
+        stone = MemoryRecord(
+            id=row.id,
+            text="",
+            scope=row.scope,
+            seq=number,
+            rev=rev,
+            state="tombstone",
+            recorded_at=now,
+        )
+        forgotten = _ENDS.intersection(entry.op for entry in found)
         intact = [
             one for entry in found if isinstance(one := entry.record_or_damage(), MemoryRecord)
         ]
-        rev = found[-1].rev + 1
-        if intact:
+        if forgotten or (row.state == "tombstone" and row.kind != LOST):
+            op = "purge" if forgotten == {b"purge"} else "forget"
+            changes.append(Change(op, replace(stone, kind=row.kind or "message")))
+        elif intact:
             changes.append(Change("repair", replace(intact[-1], rev=rev)))
-            restored.append(intact[-1].id)
         else:
-            changes.append(Change("repair", _stone(conn, number, rev)))
-            lost.append(changes[-1].record.id)
-    return changes, restored, lost
+            changes.append(Change("repair", replace(stone, kind=LOST)))
+    return changes
 
 
-def _stone(conn: sqlite3.Connection, number: int, rev: int) -> MemoryRecord:
-    """What is left of a record of which nothing is intact: its id, if the table knows it."""
-    query = "SELECT id FROM memory_record WHERE number = ?"
+def _row_of(conn: sqlite3.Connection, number: int) -> _Row:
+    """What the table says of a record, as far as it can be read."""
+    query = "SELECT CAST(id AS BLOB) FROM memory_record WHERE number = ?"
     row = conn.execute(query, (number,)).fetchone()
-    name = row[0] if row and isinstance(row[0], str) else f"lost-{number}"
-    return MemoryRecord(
-        id=name, text="", scope=Scope(), kind="lost", seq=number, rev=rev, state="tombstone"
-    )
+    name = row[0].decode("utf-8", "replace") if row and isinstance(row[0], bytes) else ""
+    return _Row(number, name or f"lost-{number}", 0, 0, "", "", Scope())
 
 
 def _table_again(conn: sqlite3.Connection) -> None:
-    newest = {entry.record: entry for entry in entries(conn) if entry.op != _LOST.encode()}
+    newest = {entry.record: entry for entry in entries(conn) if entry.op != _GAP.encode()}
     conn.execute("DELETE FROM memory_record")
     conn.execute("DELETE FROM memory_scope")
     records = [(entry.record_or_damage(), entry.seq) for entry in newest.values()]

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from massgen_core.errors import LedgerCorrupt
 from massgen_core.memory._log import COLUMNS, Entry
 from massgen_core.memory._scope import FIELDS, Scope, is_text
 
@@ -24,7 +25,8 @@ _PUT: Final = """
         kind = excluded.kind, scope = excluded.scope, pinned = excluded.pinned,
         expires = excluded.expires, size = excluded.size, content = excluded.content,
         sum = excluded.sum
-"""
+    WHERE id = excluded.id
+"""  # a number is never another record's: only a log that lost entries gives it away again
 _SELECT: Final = f"""
     SELECT CAST(r.id AS BLOB), r.number, u.uses, u.used, {COLUMNS}
     FROM memory_record AS r
@@ -68,9 +70,18 @@ class Scopes:
 
 
 def put(conn: sqlite3.Connection, records: Sequence[tuple[MemoryRecord, int]]) -> None:
-    """Let the table say where these records stand: each with the number of its log entry."""
+    """Let the table say where these records stand: each with the number of its log entry.
+
+    Raises:
+        LedgerCorrupt: The log has lost entries: it gave a number away that another record has.
+    """
     scopes = Scopes(conn)
-    conn.executemany(_PUT, [row_of(one, log, scopes.number(one.scope)) for one, log in records])
+    rows = [row_of(one, log, scopes.number(one.scope)) for one, log in records]
+    if conn.executemany(_PUT, rows).rowcount < len(rows):
+        raise LedgerCorrupt(
+            "the log of the ledger has lost its newest entries; nothing was written",
+            hint="`mgc memory repair` mends what can be mended, and names what is lost.",
+        )
 
 
 def row_of(record: MemoryRecord, log: int, scope: int) -> tuple[object, ...]:
@@ -88,7 +99,12 @@ def row_of(record: MemoryRecord, log: int, scope: int) -> tuple[object, ...]:
         len(record.text.encode("utf-8", "surrogatepass")),
         bytes.fromhex(record.content_hash),
     )
-    return (*row, zlib.crc32(repr(row).encode()))
+    return (*row, row_sum(row))
+
+
+def row_sum(row: tuple[object, ...]) -> int:
+    """The checksum of a row's other columns."""
+    return zlib.crc32(repr(row).encode("utf-8", "backslashreplace"))
 
 
 def covered(scopes: Sequence[Scope]) -> tuple[str, list[str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from massgen_core.memory._access import damaged_grants
 from massgen_core.memory._log import GENESIS, chained, entries
 from massgen_core.memory._scope import Scope
-from massgen_core.memory._table import row_of
+from massgen_core.memory._table import row_of, row_sum
 
 if TYPE_CHECKING:
     import sqlite3
@@ -125,8 +125,13 @@ def _of_table(conn: sqlite3.Connection, newest: dict[int, Entry]) -> Iterator[Pr
     for row in conn.execute(_ROW):
         seen.add(row[0])
         entry = newest.get(row[0])
+        sound = row[-1] == row_sum(row[:-1])
         if entry is None:
-            yield Problem(f"record {row[1]}", "the log does not know it")
+            yield Problem(f"record {row[1]}", "the log does not know it", lost=sound)
+            continue
+        if sound and row[2] > entry.seq:
+            what = f"its newest revision, entry {row[2]} of the log, is missing"
+            yield Problem(f"record {row[1]}", what, lost=True)
             continue
         record = entry.record_or_damage()
         if isinstance(record, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -258,3 +259,15 @@ def test_a_file_without_its_header_is_salvaged(mgc, folder):
     assert "is kept as" in done.err
     assert "Miau" in mgc("memory", "search", "cat", *ADA).out
     assert 0 == mgc("memory", "verify").code
+
+
+def test_a_repair_that_lost_something_says_so_and_an_import_brings_it_back(mgc, told):
+    mgc("memory", "export", "all.jsonl")
+    file = Path(".massgen/massgen.db")
+    file.write_bytes(file.read_bytes().replace(b"called Miau", b"called Wiau"))
+    assert 5 == mgc("memory", "verify").code
+    done = mgc("memory", "repair", "--json")
+    assert (5, [told]) == (done.code, done.envelope["data"]["lost"])
+    assert 0 == mgc("memory", "verify").code
+    assert "1 continued" in mgc("memory", "import", "all.jsonl").out
+    assert "Miau" in mgc("memory", "show", told).out

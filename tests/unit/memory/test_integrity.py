@@ -1,13 +1,14 @@
 import asyncio
 import os
 import random
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from massgen_core.errors import MassgenError, RecordNotFound
+from massgen_core.errors import LedgerCorrupt, MassgenError, RecordNotFound
 from massgen_core.memory import Grant, Memory, NewMemory, Scope
 
 ADA = {"user": "ada"}
@@ -95,6 +96,114 @@ def test_what_is_lost_is_said(run, tmp_path):
         return (await memory.repair()).lost, (await memory.get("1")).state
 
     assert (("1",), "tombstone") == run(mend)
+
+
+async def repair(memory):
+    return await memory.repair()
+
+
+async def texts(memory):
+    found = [await memory.get(one) for one in ("1", "2", "3")]
+    return [one.text for one in found]
+
+
+def test_what_the_end_of_the_log_lost_is_named(run, tmp_path):
+    run(three)
+    damage(tmp_path, "DELETE FROM memory_log WHERE seq >= 2")
+
+    lost = [(one.place, one.lost) for one in run(verify).problems if "record" in one.place]
+    assert [("record 2", True), ("record 3", True)] == lost
+    with pytest.raises(LedgerCorrupt, match="lost its newest entries"):
+        run(lambda memory: memory.remember("four", scope=ADA, id="4"))
+    mended = run(repair)
+    assert ((), ("2", "3"), 3) == (mended.restored, mended.lost, mended.entries)
+    assert run(verify).ok
+    run(lambda memory: memory.remember("four", scope=ADA, id="4"))
+    assert run(texts) == ["one", "", ""]
+    assert run(verify).ok
+
+
+def test_a_record_of_which_the_newest_entry_is_gone_goes_back(run, tmp_path):
+    run(three)
+    damage(tmp_path, "DELETE FROM memory_log WHERE seq = 3")
+
+    assert ["log 4", "record 2"] == [one.place for one in run(verify).problems if one.lost]
+    assert ("2",) == run(repair).restored
+    assert run(texts) == ["one", "two", LONG]
+
+
+def test_what_damage_took_comes_back_from_a_snapshot_and_from_an_archive(run, tmp_path):
+    run(three)
+    run(lambda memory: memory.snapshot())
+    run(lambda memory: memory.export(tmp_path / "archive"))
+    run(lambda memory: memory.forget("1"))
+    damage(tmp_path, "UPDATE memory_log SET text = 'zwei' WHERE seq IN (2, 3)")
+    damage(tmp_path, "DELETE FROM memory_log WHERE seq = 4")
+    assert ("2", "3") == run(repair).lost
+
+    async def imported(memory):
+        await memory.import_(tmp_path / "archive")
+        assert (await memory.import_(tmp_path / "archive")).entries == 0
+        return await texts(memory)
+
+    async def restored(memory):
+        await memory.restore((await memory.snapshots())[-1].path)
+        return await texts(memory)
+
+    aside = tmp_path / "aside"
+    shutil.copy(tmp_path / "massgen.db", aside)
+    assert run(imported) == ["", "two again", LONG]
+    shutil.copy(aside, tmp_path / "massgen.db")
+    assert run(restored) == ["", "two again", LONG]
+    assert run(verify).ok
+
+
+def test_what_was_forgotten_is_not_lost_and_does_not_come_back(run, tmp_path):
+    run(three)
+    run(lambda memory: memory.snapshot())
+    run(lambda memory: memory.forget("2"))
+    damage(tmp_path, "DELETE FROM memory_log WHERE op = 'forget'")
+
+    mended = run(repair)
+    assert ((), ()) == (mended.restored, mended.lost)
+
+    async def restored(memory):
+        await memory.restore((await memory.snapshots())[-1].path)
+        return await texts(memory)
+
+    assert run(restored) == ["one", "", LONG]
+
+
+def test_recall_says_what_is_damaged_and_left_out(run, tmp_path):
+    run(three)
+    damage(tmp_path, "UPDATE memory_log SET text = 'eins' WHERE seq = 1")
+    told = []
+
+    async def recalled(memory):
+        hits = await memory.recall("one two", scope=ADA)
+        await memory.recall("one", scope=ADA)
+        return [hit.record.id for hit in hits]
+
+    assert "1" not in run(recalled, told=lambda *what: told.append(what))
+    [(name, why)] = told
+    assert "ledger" == name
+    assert "memory '1' is damaged" in why
+
+
+def test_a_page_that_sqlite_finds_untidy_is_written_anew(run, tmp_path):
+    run(three)
+    file = tmp_path / "massgen.db"
+    with closing(sqlite3.connect(file)) as conn:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'memory_log'"
+        (page,) = conn.execute(query).fetchone()
+    data = bytearray(file.read_bytes())
+    data[(page - 1) * 4096 + 7] ^= 8  # bytes that are free in pieces; see SQLite's file format
+    file.write_bytes(data)
+
+    assert "Fragmentation" in run(verify).problems[0].what
+    assert () == run(repair).lost
+    assert run(verify).ok
+    assert run(texts) == ["one", "two again", LONG]
 
 
 def test_repairing_what_is_intact_changes_nothing(run, tmp_path):
