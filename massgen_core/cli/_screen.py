@@ -90,8 +90,11 @@ def note(text: str, *, style: str = "") -> None:
 
 
 def moment(seconds: float) -> str:
-    """A point in time, as the clock on the wall here says it."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A point in time, as the clock on the wall here says it; its seconds beyond the calendar."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # a year that calendars do not have
+        return f"{seconds:.15g} s"
 
 
 @contextmanager

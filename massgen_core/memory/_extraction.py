@@ -7,12 +7,12 @@ least of their trust, and never deletes or overwrites anything.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from massgen_core.memory._record import STANDING, MemoryRecord, NewMemory
+from massgen_core.errors import InvalidArgument
+from massgen_core.memory._record import STANDING, MemoryRecord, NewMemory, moment_of
 from massgen_core.memory._similar import Words
 
 if TYPE_CHECKING:
@@ -286,6 +286,9 @@ def _share(name: str, given: object) -> float:
 def _time(given: object) -> float | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise _Refused(f"event_time is {given!r}, expected seconds")
-    return float(given)
+    try:
+        return moment_of(given, "event_time")
+    except InvalidArgument as exc:
+        raise _Refused(exc.message) from exc

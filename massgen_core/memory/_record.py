@@ -28,6 +28,9 @@ Visibility: TypeAlias = Literal["scope", "private"]
 Moment: TypeAlias = float | int | str | datetime | date
 """Seconds since the Unix epoch, ISO 8601 text, or a date; without a zone UTC is meant."""
 
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()  # the 1st is in no year, west of UTC
+_AFTER: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp() + 86_400.0
+"""The moments that a calendar can show: from the first, before the second."""
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
 _SHARES: Final = ("importance", "confidence", "trust")
@@ -257,7 +260,8 @@ def changed(record: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
     fixed = {"id", "state", "recorded_at", "seq", "rev"} & changes.keys()
     if fixed:
         raise InvalidArgument(f"{min(fixed)} of a record cannot be changed")
-    given = {name: getattr(record, name) for name in _GIVEN}
+    kept_times = {name: getattr(record, name) for name in _TIMES if name not in changes}
+    given = {name: getattr(record, name) for name in _GIVEN - kept_times.keys()}
     cleared = {name for name, value in changes.items() if value is None}
     given |= {name: value for name, value in changes.items() if name not in {"text", "scope"}}
     new = NewMemory.of(
@@ -265,15 +269,26 @@ def changed(record: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
     )
     kept = {each.name: getattr(new, each.name) for each in fields(NewMemory)}
     kept |= {name: _DEFAULTS[name] for name in cleared if name in _DEFAULTS and name != "meta"}
-    return replace(record, **{**kept, "id": record.id})
+    return replace(record, **{**kept, **kept_times, "id": record.id})
 
 
 def moment_of(value: Moment, name: str = "time") -> float:
     """Seconds since the Unix epoch.
 
     Raises:
-        InvalidArgument: It is no moment.
+        InvalidArgument: It is no moment, or none of the years 1 to 9999.
     """
+    seconds = _seconds_of(value)
+    if seconds is None:
+        raise InvalidArgument(
+            f"{name} is {value!r}, expected seconds since 1970, a date or ISO 8601 text",
+            hint="E.g. 2026-05-08T13:56:00+02:00.",
+        )
+    _check_time(name, seconds)
+    return seconds
+
+
+def _seconds_of(value: object) -> float | None:
     with contextlib.suppress(ValueError, OverflowError):
         match value:
             case float() | int() if not isinstance(value, bool):
@@ -284,10 +299,7 @@ def moment_of(value: Moment, name: str = "time") -> float:
                 return _stamp(datetime(value.year, value.month, value.day, tzinfo=UTC))
             case str():
                 return _stamp(datetime.fromisoformat(value))
-    raise InvalidArgument(
-        f"{name} is {value!r}, expected seconds since 1970, a date or ISO 8601 text",
-        hint="E.g. 2026-05-08T13:56:00+02:00.",
-    )
+    return None
 
 
 def _stamp(value: datetime) -> float:
@@ -316,5 +328,12 @@ def _check_share(name: str, value: object) -> None:
 
 
 def _check_time(name: str, value: object) -> None:
-    if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value)):
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InvalidArgument(f"{name} is {value!r}, expected finite seconds since 1970")
+    if not _FIRST <= value < _AFTER:
+        raise InvalidArgument(
+            f"{name} is {value!r}, which is beyond the years 1 to 9999",
+            hint="Seconds since 1970 are meant, not milli- or microseconds.",
+        )

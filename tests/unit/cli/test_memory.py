@@ -166,6 +166,12 @@ def test_a_timeline_is_in_order(mgc):
     assert ["The cat is called Miau."] == [one["text"] for one in early]
 
 
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-12:00", "0001-01-01"])
+def test_a_time_that_could_not_be_shown_is_refused(mgc, when):
+    done = mgc("memory", "add", "x", "--when", when)
+    assert (2, True) == (done.code, "beyond the years 1 to 9999" in done.err)
+
+
 @pytest.mark.usefixtures("told")
 def test_a_report_is_one_page(mgc, folder):
     assert 0 == mgc("memory", "report", "--html", "page.html").code

@@ -57,6 +57,14 @@ def test_a_long_table_is_plain_lines_on_a_terminal_too():
 
 
 @pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(1e30, "1e+30 s"), (253402343999.0, "253402343999 s"), (-7e10, "-70000000000 s")],
+)
+def test_a_moment_that_no_calendar_can_show_is_its_seconds(seconds, shown):
+    assert shown == _screen.moment(seconds)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("\x1b[31mred", "\N{REPLACEMENT CHARACTER}[31mred"),

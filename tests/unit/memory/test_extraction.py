@@ -312,6 +312,7 @@ def test_one_message_that_always_fails_holds_up_no_other_and_is_given_up(run, cl
         ({"importance": "high"}, "importance"),
         ({"event_time": float("inf")}, "event_time"),
         ({"event_time": "today"}, "event_time"),
+        ({"event_time": 1e12}, "event_time"),
     ],
 )
 def test_a_bad_proposal_is_refused_and_the_others_are_taken(run, bad, why):

@@ -411,6 +411,7 @@ def test_too_many_files_and_too_many_bytes_are_refused(run, tmp_path, monkeypatc
         ("mem0", '{"results": [{"id": 1, "memory": "a"}, {"id": 2}]}', "results[1]"),
         ("mem0", '{"results": [\n{"id": 1, }]}', "line 2, column 11"),
         ("mem0", '{"results": [{"id": 1, "memory": "a", "created_at": "soon"}]}', "results[0]"),
+        ("mem0", '{"results": [{"id": 1, "memory": "a", "created_at": 1e20}]}', "results[0]"),
         ("langgraph", '{"key": "k", "value": {}, "prefix": "a"}\n{"key": 1}', "line 2"),
         ("langgraph", "[1]", "[0]"),
         ("claude", '[{"uuid": "t", "chat_messages": [7]}]', "[0]"),

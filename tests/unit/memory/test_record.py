@@ -18,7 +18,7 @@ from massgen_core.memory._record import (
 
 TEXTS = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and NUL among them
 NAMES = st.text(max_size=10)
-TIMES = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+TIMES = st.none() | st.floats(-62e9, 253e9)
 SHARES = st.floats(0, 1)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
@@ -149,6 +149,37 @@ def test_moments_in_any_form(value, expected):
 def test_what_is_no_moment_is_refused(value):
     with pytest.raises(InvalidArgument, match="time"):
         moment_of(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "9999-12-31T23:59:59-12:00",
+        "0001-01-01",
+        date(1, 1, 1),
+        1e30,
+        -1e20,
+        10**400,
+        1.7e15,
+        float("nan"),
+    ],
+)
+@pytest.mark.parametrize("field", ["event_time", "valid_from", "valid_to", "expires_at"])
+def test_a_time_that_no_calendar_can_show_is_refused(field, value):
+    with pytest.raises(InvalidArgument, match=field):
+        NewMemory.of("text", scope={}, **{field: value})
+
+
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59.999Z", "0001-01-02"])
+def test_the_last_time_and_the_first_one_can_be_shown(value):
+    shown = datetime.fromtimestamp(moment_of(value), UTC)
+    assert datetime.fromisoformat(value).timestamp() == pytest.approx(shown.timestamp())
+
+
+def test_a_memory_whose_time_no_calendar_can_show_can_be_changed():
+    record = recorded(NewMemory.of("old", scope={}), event_time=1e30)
+    assert replace(record, text="new") == changed(record, {"text": "new"})
+    assert replace(record, event_time=None) == changed(record, {"event_time": None})
 
 
 def test_changing_keeps_the_rest_and_none_means_default():
