@@ -126,12 +126,13 @@ def _mended(cli: Cli, mended: "Mended", reply: Reply) -> Reply:
 
 def migrate(cli: Cli, dry_run: DryRun = False, path: DatabasePath = None) -> Reply:
     """Brings the database to the newest schema, after a backup; opening it does that, too."""
-    from massgen_core.storage import SCHEMA, database_path, stored_schema
+    from massgen_core.storage import SCHEMA, database_path, refuse_newer, stored_schema
 
     file = database_path(cli.app(path).path)
     if not file.exists():
         raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Pass --path.")
     before = stored_schema(file)
+    refuse_newer(before, SCHEMA, file)
     if not dry_run and before < len(SCHEMA):
         with_memory(cli, path, lambda memory: memory.verify(), write=True)
     data = {"file": file, "before": before, "after": len(SCHEMA), "done": not dry_run}

@@ -26,7 +26,7 @@ from massgen_core.storage._database import (
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import FILE_NAME, database_path, make_folder, sync_folder
 from massgen_core.storage._lock import FileLock
-from massgen_core.storage._migrate import APPLICATION_ID, Migration
+from massgen_core.storage._migrate import APPLICATION_ID, Migration, refuse_newer
 from massgen_core.storage._opening import Opening
 from massgen_core.storage._rescue import Carved, carve_into, create_database, fill_from
 from massgen_core.storage._schema import SCHEMA
@@ -61,6 +61,7 @@ __all__ = [
     "noted",
     "put_blobs",
     "put_in_place",
+    "refuse_newer",
     "stored_schema",
     "sync_file",
     "sync_folder",

@@ -117,6 +117,20 @@ def test_the_schema_is_told(mgc):
     assert 2 == mgc("memory", "migrate", "--path", "gone.db").code
 
 
+@pytest.fixture
+def newer(told, folder):
+    """The database is of a newer version."""
+    with closing(sqlite3.connect(folder / ".massgen" / "massgen.db")) as conn:
+        conn.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.usefixtures("newer")
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_a_newer_schema_is_not_migrated(mgc, how):
+    done = mgc("memory", "migrate", "--json", *how)
+    assert (5, "schema-too-new") == (done.code, done.envelope["error"]["code"])
+
+
 @pytest.mark.parametrize("scope", ["ada", "=ada", "usr=ada"])
 def test_a_scope_that_is_none_is_refused(mgc, scope):
     done = mgc("memory", "search", "cat", "--scope", scope, "--json")
