@@ -75,7 +75,8 @@ def refuse_newer(found: int, migrations: Sequence[Migration], path: Path) -> Non
             found=found,
             supported=len(migrations),
             path=str(path),
-            hint="Upgrade massgen-core. Reading works with read_only=True: `mgc session export`.",
+            hint="Upgrade massgen-core. Reading works with read_only=True: `mgc session export`, "
+            "`mgc memory export`.",
         )
 
 
@@ -85,7 +86,7 @@ def refuse_older(found: int, migrations: Sequence[Migration], path: Path) -> Non
         raise StorageError(
             f"{str(path)!r} has schema {found}; reading it needs {len(migrations)}",
             path=str(path),
-            hint="Open it once for writing: that migrates it, after a backup.",
+            hint="`mgc memory migrate` does it, after a backup; so does opening it for writing.",
         )
 
 

@@ -131,6 +131,20 @@ def test_a_newer_schema_is_not_migrated(mgc, how):
     assert (5, "schema-too-new") == (done.code, done.envelope["error"]["code"])
 
 
+@pytest.mark.usefixtures("newer")
+def test_what_is_of_a_newer_version_can_be_exported_as_the_hint_says(mgc):
+    assert "`mgc memory export`" in mgc("memory", "add", "x").err
+    assert 0 == mgc("memory", "export", "all.jsonl").code
+    assert "3 new" in mgc("memory", "import", "all.jsonl", "--path", "other.db").out
+
+
+@pytest.mark.usefixtures("told")
+def test_what_is_of_an_older_version_names_the_command_that_migrates_it(mgc, folder):
+    with closing(sqlite3.connect(folder / ".massgen" / "massgen.db")) as conn:
+        conn.execute("PRAGMA user_version = 1")
+    assert "`mgc memory migrate`" in mgc("memory", "search", "cat").err
+
+
 @pytest.mark.parametrize("scope", ["ada", "=ada", "usr=ada"])
 def test_a_scope_that_is_none_is_refused(mgc, scope):
     done = mgc("memory", "search", "cat", "--scope", scope, "--json")
