@@ -87,25 +87,37 @@ def scope_from(pairs: list[str] | None) -> "Scope":
     """The scope that ``FIELD=VALUE`` texts name; the whole memory if there are none.
 
     Raises:
-        InvalidArgument: A text is no such pair, or names no field.
+        InvalidArgument: A text is no such pair, names no field, or nobody: an empty value, which
+            a shell variable that is not set leaves, would mean everybody.
     """
     from massgen_core.memory import scope_of
 
-    return scope_of(pairs_of("scope", pairs))
+    named = pairs_of("scope", pairs)
+    for name, value in named.items():
+        if not value.strip():
+            raise InvalidArgument(
+                f"--scope {name}= names nobody", hint=f"Leave it out to mean every {name}."
+            )
+    return scope_of(named)
 
 
 def pairs_of(option: str, pairs: list[str] | None) -> dict[str, str]:
     """``FIELD=VALUE`` texts by field.
 
     Raises:
-        InvalidArgument: A text has no ``=``.
+        InvalidArgument: A text has no ``=``, or a field is given twice.
     """
-    out = {}
+    out: dict[str, str] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise InvalidArgument(
                 f"--{option} is {pair!r}, expected FIELD=VALUE", hint=f"E.g. --{option} user=ada."
+            )
+        if name in out:
+            raise InvalidArgument(
+                f"--{option} gives {name} twice: {out[name]!r} and {value!r}",
+                hint="One value can be meant.",
             )
         out[name] = value
     return out

@@ -152,6 +152,24 @@ def test_a_scope_that_is_none_is_refused(mgc, scope):
 
 
 @pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        (("user=",), "names nobody"),
+        (("user=ada", "agent= "), "names nobody"),
+        (("user=ada", "user=bob"), "gives user twice: 'ada' and 'bob'"),
+    ],
+)
+@pytest.mark.parametrize("words", [("search", "called"), ("export", "all.jsonl"), ("stats",)])
+def test_a_scope_of_nobody_or_of_two_is_refused(mgc, folder, words, scope, said):
+    options = [word for one in scope for word in ("--scope", one)]
+    done = mgc("memory", *words, *options)
+    assert (2, "") == (done.code, done.out)
+    assert said in done.err
+    assert not (folder / "all.jsonl").exists()
+
+
+@pytest.mark.usefixtures("told")
 def test_the_settings_limit_what_is_found(mgc):
     hits = mgc("memory", "search", "called", "--json", "-c", "memory.retrieval.limit=1")
     assert 2 == len(hits.envelope["data"])  # and what is pinned
