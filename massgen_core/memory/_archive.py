@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.clock import uuid7
-from massgen_core.errors import InvalidArgument
+from massgen_core.errors import InvalidArgument, LedgerCorrupt
 from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, entries_of, write
 from massgen_core.memory._record import LOST, digest_of, record_from
@@ -66,7 +66,7 @@ def export_lines(
         may: Whether a record may be read.
 
     Raises:
-        InvalidArgument: An entry is damaged; `repair` comes first.
+        LedgerCorrupt: An entry is damaged; `repair` comes first.
     """
     whole = hashlib.sha256()
     count = 0
@@ -152,8 +152,9 @@ def _plain(entry: Entry, record_id: str, may: May) -> dict[str, Any]:
         return plain
     content = entry.content()
     if isinstance(content, str):
-        raise InvalidArgument(
+        raise LedgerCorrupt(
             f"log entry {entry.seq} of memory {record_id!r} cannot be exported: {content}",
+            record_id=record_id,
             hint="Run `mgc memory repair` first.",
         )
     body, text = content

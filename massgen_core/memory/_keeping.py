@@ -288,7 +288,7 @@ class Keeping(Closing):
 
         Raises:
             AccessDenied: The principal may not read the scope.
-            InvalidArgument: An entry is damaged.
+            LedgerCorrupt: An entry is damaged.
             StorageFull: There is no room for it; nothing of it is left.
         """
         whole = Scope() if scope is None else scope_of(scope)

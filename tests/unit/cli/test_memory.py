@@ -76,6 +76,9 @@ def test_damage_ends_with_5_and_is_mended(mgc, folder):
     assert (5, "ledger-corrupt") == (done.code, done.envelope["error"]["code"])
     assert "log 1" == done.envelope["data"]["problems"][0]["place"]
     assert 5 == mgc("memory", "repair", "--dry-run").code
+    refused = mgc("memory", "export", "all.jsonl", "--json")
+    assert (5, "ledger-corrupt") == (refused.code, refused.envelope["error"]["code"])
+    assert not (folder / "all.jsonl").exists()
     repaired = mgc("memory", "repair")
     assert "is lost" in repaired.err
     assert 0 == mgc("memory", "verify").code
