@@ -156,16 +156,16 @@ class Agent:
             AgentError: A turn of this agent on this session has not ended.
             TooManySteps: The model called tools in each of `max_steps` answers.
         """
-        first = not self._seat.knows(session)
+        openings = () if self._seat.knows(session) else _openings(session)
         speaker = await self._seat.speaker(session)
         conversation = speaker.conversation
         with conversation.alone():
-            for opening in (session.quarantined, session.resumed) if first else ():
-                if opening is not None:
-                    yield opening
-            for event in await self._take_in(conversation):
-                yield event
+            for opening in openings:
+                yield opening
             for event in await conversation.begin(input):
+                yield event
+            told = await self._take_in(conversation)
+            for event in told:
                 yield event
             if self._memory is not None:
                 for event in await self._memory.remind(conversation, _room(speaker)):
@@ -176,11 +176,15 @@ class Agent:
                 async for event in events:
                     if isinstance(event, TurnFinished):
                         for taken in await self._take_in(turn.conversation, learn=True):
-                            yield taken
+                            if taken not in told:
+                                yield taken
                     yield event
 
     async def _take_in(self, conversation: Conversation, *, learn: bool = False) -> Sequence[Event]:
-        """Remembers what was said since the last time, an earlier process's turns among it."""
+        """Remembers what was said since the last time, an earlier process's turns among it.
+
+        Once before the model is asked: a kill during the answer must not lose what the user said.
+        """
         if self._memory is None:
             return ()
         taken = await self._memory.take_in(conversation)
@@ -210,6 +214,12 @@ class Agent:
             engine = self.engine.with_counter(counter_for(known))
             seats.append(Seat(backend, model, known, engine, needs))
         return seats
+
+
+def _openings(session: Session) -> tuple[Event, ...]:
+    """What happened when the session was opened."""
+    both = (session.quarantined, session.resumed)
+    return tuple(event for event in both if event is not None)
 
 
 def _room(speaker: Speaker) -> int:

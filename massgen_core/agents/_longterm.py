@@ -71,7 +71,7 @@ class LongTerm:
         if asked is None or not asked.text.strip():
             return []
         try:
-            hits = await self._recalled(conversation, asked.text, room)
+            hits = await self._recalled(conversation, asked, room)
         except MassgenError as exc:
             return [MemoryDegraded("ledger", f"nothing was recalled: {exc.message}")]
         if not hits:
@@ -81,14 +81,15 @@ class LongTerm:
         await conversation.recalled(asked.id, ids)
         return [MemoryRecalled(ids, conversation.reminder_tokens)]
 
-    async def _recalled(self, conversation: Conversation, query: str, room: int) -> list[Hit]:
-        seen = conversation.window.view.messages if self.exclude_recent else ()
+    async def _recalled(self, conversation: Conversation, asked: Message, room: int) -> list[Hit]:
+        """What the question calls to mind, itself left out: it was taken in already."""
+        seen = conversation.window.view.messages if self.exclude_recent else (asked,)
         most = max(0, room // _SHARE - _FRAME)
         tokens = most if self.tokens is None else min(most, self.tokens)
         if tokens <= 0:
             return []
         return await self.memory.recall(
-            query,
+            asked.text,
             scope=[self.scope, *self.also],
             k=self.limit,
             tokens=tokens,

@@ -48,6 +48,14 @@ def remembered(tmp_path, scope=ADA, query="*"):
     return asyncio.run(main())
 
 
+def timeline(tmp_path, scope=ADA):
+    async def main():
+        async with Memory.open(tmp_path) as memory:
+            return await memory.timeline(scope)
+
+    return asyncio.run(main())
+
+
 def reminder(messages):
     (found,) = [message for message in messages if message.meta.get("memory")]
     return found.text
@@ -144,31 +152,57 @@ def test_a_standing_instruction_is_always_there(tmp_path):
     assert "standing instruction: Answer in French." in reminder(messages)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-def test_what_a_killed_turn_said_is_taken_in_by_the_next(tmp_path):
-    script = """
+KILLED = """
 import asyncio, os, signal, sys
 from massgen_core.agents import Agent, LongTerm
 from massgen_core.memory import Memory
 from massgen_core.sessions import SessionStore
 from massgen_core.testing import ScriptedBackend
 
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def asked(request):
+    if sys.argv[2] == "asked":
+        die()
+    return "Noted."
+
 async def main(path):
     async with SessionStore.open(path) as store, Memory.open(path) as memory:
         async with store.open_session("one", create=True) as session:
-            agent = Agent(ScriptedBackend(["Noted."]), model="gpt-4o",
+            agent = Agent(ScriptedBackend([asked]), model="gpt-4o",
                           memory=LongTerm(memory, {"user": "ada"}))
             async for event in agent.run(session, "My cat is called Miau."):
                 if event.kind == "agent.message_appended" and event.message.role == "assistant":
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    die()
 asyncio.run(main(sys.argv[1]))
 """
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+@pytest.mark.parametrize("when", ["asked", "answered"])
+def test_what_was_said_before_a_kill_is_known_in_another_session(tmp_path, when):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], check=False)
     assert -signal.SIGKILL == done.returncode
-    assert {} == remembered(tmp_path, query="cat")
+
+    _, messages = turn(tmp_path, "two", "What is my cat called?", ["Miau."])
+    assert "My cat is called Miau." in reminder(messages)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_what_a_killed_turn_answered_is_taken_in_by_the_next(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "answered"], check=False)
+    assert -signal.SIGKILL == done.returncode
+    assert ["My cat is called Miau."] == [record.text for record in timeline(tmp_path)]
 
     turn(tmp_path, "one", "Thanks.", ["You are welcome."])
-    assert "My cat is called Miau." in remembered(tmp_path, query="cat")
+    said = {"My cat is called Miau.", "Noted.", "Thanks.", "You are welcome."}
+    assert said == {record.text for record in timeline(tmp_path)}
+
+
+def test_a_question_does_not_call_itself_to_mind(tmp_path):
+    _, messages = turn(tmp_path, "one", "What is my cat called?", ["Miau."], exclude_recent=False)
+    assert not [message for message in messages if message.meta.get("memory")]
 
 
 def test_a_memory_that_cannot_write_costs_no_answer(tmp_path, monkeypatch):
