@@ -40,6 +40,9 @@ class LongTerm:
         limit: Memories at most, pinned ones not counted.
         tokens: Tokens that all of them may have; a quarter of the room for messages at most.
         exclude_recent: Whether to leave out what the request holds anyway.
+
+    Raises:
+        InvalidArgument: A scope is none, or has a field that scopes do not have.
     """
 
     memory: Memory
@@ -48,6 +51,10 @@ class LongTerm:
     limit: int = 5
     tokens: int | None = None
     exclude_recent: bool = True
+
+    def __post_init__(self) -> None:
+        for scope in (self.scope, *self.also):
+            scope_of(scope)
 
     async def take_in(self, conversation: Conversation) -> list[Event]:
         """Remembers what was said since the last time; a failure is told, and made up for later.

@@ -60,8 +60,8 @@ async def longterm(app: App) -> LongTerm | None:
         return None
     return LongTerm(
         await app.memory(),
-        section.scope,
-        section.also,
+        section.scope.model_dump(exclude_none=True),
+        tuple(scope.model_dump(exclude_none=True) for scope in section.also),
         section.retrieval.limit,
         section.retrieval.tokens,
         section.retrieval.exclude_recent,

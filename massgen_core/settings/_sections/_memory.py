@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from massgen_core.settings._sections._agent import FallbackSection
 from massgen_core.settings._sections._section import Section, Tokens
+
+
+class ScopeSection(Section):
+    """Whose memory; what is not said does not narrow it."""
+
+    tenant: str | None = Field(default=None, description="Name of an organisation.")
+    team: str | None = Field(default=None, description="Name of a team.")
+    user: str | None = Field(default=None, description="Name of a user.")
+    agent: str | None = Field(default=None, description="Name of an agent.")
+    session: str | None = Field(default=None, description="Id of a session.")
+    run: str | None = Field(default=None, description="Id of a run.")
+
+    @field_validator("*")
+    @classmethod
+    def _somebody(cls, value: str | None) -> str | None:
+        if value is not None and not value:
+            raise ValueError("is empty, which would mean everybody; say a name, or leave it out")
+        return value
 
 
 class RetrievalSection(Section):
@@ -55,11 +73,11 @@ class MemorySection(Section):
         default=False,
         description="Whether agents remember what is said, and are reminded of it later.",
     )
-    scope: dict[str, str] = Field(
-        default_factory=dict,
-        description="Whose memory an agent's is: tenant, team, user, agent; sessions are added.",
+    scope: ScopeSection = Field(
+        default_factory=ScopeSection,
+        description="Whose memory an agent's is; sessions are added.",
     )
-    also: tuple[dict[str, str], ...] = Field(
+    also: tuple[ScopeSection, ...] = Field(
         default=(), description="Other scopes an agent is reminded from, e.g. a team's."
     )
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from massgen_core.agents import Agent, LongTerm
-from massgen_core.errors import StorageFull
+from massgen_core.errors import InvalidArgument, StorageFull
 from massgen_core.events import MemoryDegraded, MemoryRecalled, TurnFinished
 from massgen_core.memory import Memory
 from massgen_core.messages import user
@@ -130,6 +130,18 @@ def test_nobody_is_reminded_of_what_others_said(tmp_path):
     turn(tmp_path, "one", "My cat is called Miau.", ["Noted."])
     _, messages = turn(tmp_path, "two", "What is my cat called?", ["?"], scope={"user": "bob"})
     assert not [message for message in messages if message.meta.get("memory")]
+
+
+@pytest.mark.parametrize("scopes", [({"usr": "ada"}, ()), (ADA, ({"usr": "ada"},))])
+def test_a_scope_with_a_field_that_there_is_not_is_refused_at_once(tmp_path, scopes):
+    scope, also = scopes
+
+    async def main():
+        async with Memory.open(tmp_path) as memory:
+            with pytest.raises(InvalidArgument, match="'usr'"):
+                LongTerm(memory, scope, also)
+
+    asyncio.run(main())
 
 
 def test_a_team_shares_what_it_is_given(tmp_path):

@@ -44,6 +44,8 @@ def test_an_unknown_key_is_named_with_path_line_and_suggestion(project):
         ("storage.sync-hronous=full", "storage.synchronous"),
         ("models.gpt-5.windw=5", "models.gpt-5.window"),
         ("backend.backoff.attemps=1", "backend.backoff.attempts"),
+        ("memory.scope.usr=ada", "memory.scope.user"),
+        ("memory.also=[{usr: ada}]", "memory.also[0].user"),
     ],
 )
 def test_the_nearest_known_key_is_suggested(project, override, suggestion):
@@ -340,3 +342,17 @@ def test_without_a_lookup_the_keys_of_plugins_are_left_alone(project):
     assert "nowhere" == loaded.settings.backend.name
     assert loaded.settings.backend.settings is None
     assert "x.db" == loaded.storage_path.name
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("memory.scope.user=", "memory.scope.user"),
+        ("memory.scope.team=''", "memory.scope.team"),
+        ("memory.also=[{team: red, user: ''}]", "memory.also[0].user"),
+    ],
+)
+def test_an_empty_name_in_a_scope_does_not_mean_everybody(project, override, path):
+    found = problem(project, override)
+    assert ("invalid", path) == (found.kind, found.path)
+    assert "would mean everybody; say a name, or leave it out" in found.message
