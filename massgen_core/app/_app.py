@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from massgen_core._closing import Closing
 from massgen_core.app._longterm import asks_of, longterm, memory_plugins
+from massgen_core.backends import caps_of
 from massgen_core.chain import strategy_chain
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.context import ContextEngine
@@ -260,13 +261,13 @@ class App(Closing):
         """What is known of the model: the catalogue's row, else what the backend says of it.
 
         Raises:
-            UnknownModel: Neither knows it.
+            UnknownModel: Neither knows it, or none is chosen.
         """
         return await self.info_of(self.backend(), self.model)
 
     async def info_of(self, backend: Backend, model: str) -> ModelInfo:
         """What is known of a model of a backend; see `model_info`."""
-        caps = await backend.caps(model)
+        caps = await caps_of(backend, model)
         try:
             return self.models.get(model)
         except UnknownModel:

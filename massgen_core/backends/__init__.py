@@ -8,6 +8,7 @@ What makes one patient is wrapped around it, and is a backend itself: `Retrying`
 from massgen_core._redact import scrub, scrubbed
 from massgen_core.backends._account import Account, Accounted, Accounts
 from massgen_core.backends._breaker import Circuit, Guarded
+from massgen_core.backends._caps import caps_of
 from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
 from massgen_core.backends._headers import retry_after
 from massgen_core.backends._http import classify_http, sse_json
@@ -43,6 +44,7 @@ __all__ = [
     "Retrying",
     "Timing",
     "Watched",
+    "caps_of",
     "classify_http",
     "classify_text",
     "endpoint_of",

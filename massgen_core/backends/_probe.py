@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from massgen_core.backends._caps import caps_of
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
 from massgen_core.errors import ContextOverflow, MassgenError
 from massgen_core.events import Finished, TextDelta, ToolCalled, Usage, Waiting
@@ -92,7 +93,7 @@ class Probe:
             yield Check(name, "skipped", "not tried") if failed else await _tried(name, work)
 
     async def _model_known(self) -> Check:
-        caps = self._caps = await self._backend.caps(self._model)
+        caps = self._caps = await caps_of(self._backend, self._model)
         able = [name for name in ("tools", "images", "reasoning") if getattr(caps, name)]
         size = f"window {caps.window:,} tokens, answers up to {caps.max_output:,}"
         return Check("model", "ok", f"{self._model}: {size}; {', '.join(able) or 'text only'}")

@@ -168,3 +168,20 @@ def test_a_wait_before_another_attempt_is_no_time_to_the_first_word(mgc):
     [stream] = [one for one in done.envelope["data"] if one["name"] == "stream"]
     assert "ok" == stream["outcome"]
     assert stream["first"] + 2 <= stream["seconds"]  # whatever the machine, the wait is between
+
+
+@pytest.mark.parametrize("words", [("backend", "check", "openai"), ("run", "hi")])
+def test_a_backend_that_needs_a_model_says_how_to_choose_one(mgc, words):
+    pytest.importorskip("massgen_openai")
+    done = mgc("-c", "backend.name=openai", "-c", "backend.api_key=k", *words)
+    assert 3 == done.code
+    assert "no model is chosen for the backend 'openai'" in done.err
+    assert "Set backend.model" in done.err
+    assert "models.openai" not in done.out + done.err
+
+
+def test_a_model_that_nobody_knows_is_still_told_by_its_name(mgc):
+    pytest.importorskip("massgen_openai")
+    given = ("-c", "backend.name=openai", "-c", "backend.api_key=k", "-c", "backend.model=zzz")
+    done = mgc(*given, "run", "hi")
+    assert (3, True) == (done.code, "Set models.zzz.window" in done.err)
