@@ -15,12 +15,14 @@ Examples:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.backends import Request
 from massgen_core.clock import SYSTEM_CLOCK
+from massgen_core.errors import InvalidArgument
 from massgen_core.events import TextDelta
 from massgen_core.memory import Memory, Plugins
 from massgen_core.messages import system, user
@@ -31,7 +33,7 @@ from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import TypeAlias
 
@@ -89,6 +91,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         told: Is told when a plugin could not help, by its name, and why.
 
     Raises:
+        InvalidArgument: A plugin is not named by text, or the indexes by a list.
         PluginError: A plugin is not installed, or broken.
         SettingsError: Its settings are wrong.
         StorageError: As `Memory.open` says.
@@ -126,8 +129,14 @@ def _plugins(
     indexes: Sequence[str],
 ) -> Plugins:
     """The plugins that are named; the embedder first, for others may ask for it."""
+    if isinstance(indexes, str) or not isinstance(indexes, Sequence):
+        raise InvalidArgument(
+            f"indexes is {indexes!r}, expected a list of names", hint='E.g. indexes=["chroma"].'
+        )
 
     def made(kind: Kind, name: str | None) -> Any:
+        if name is not None and not isinstance(name, str):
+            raise InvalidArgument(f"{kind} is {name!r}, expected the name of an installed one")
         return None if name is None else host.create(kind, name, dict(settings.get(name, {})), ctx)
 
     vectors = made("embedder", names["embedder"])

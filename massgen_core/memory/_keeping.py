@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core._closing import Closing
@@ -24,6 +24,7 @@ from massgen_core.memory._ledger import Call
 from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
 from massgen_core.memory._meta import get_meta, put_meta
+from massgen_core.memory._paths import lines_of, path_of, written
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._reversal import rewind
@@ -46,11 +47,13 @@ from massgen_core.storage import damaged_logs, noted, translating
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+    from pathlib import Path
 
     from massgen_core.clock import Clock
     from massgen_core.memory._access import Grant, Right
     from massgen_core.memory._erasure import Journals
+    from massgen_core.memory._paths import PathLike
     from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.storage import Database
@@ -189,7 +192,9 @@ class Keeping(Closing):
         self._vectorizer.fill_later()
         return mended
 
-    async def snapshot(self, folder: Path | None = None, *, keep: int | None = None) -> Snapshot:
+    async def snapshot(
+        self, folder: PathLike | None = None, *, keep: int | None = None
+    ) -> Snapshot:
         """A complete, checked copy of the database file, sessions included; writes go on meanwhile.
 
         Args:
@@ -204,7 +209,7 @@ class Keeping(Closing):
         if keep is not None and keep < 1:
             raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
         await self._usage.flush()
-        place = folder or folder_of(self._database.path)
+        place = self._snapshots_at(folder)
         with translating(place):
             return await self._snapshot(place, keep)
 
@@ -218,11 +223,14 @@ class Keeping(Closing):
                 await asyncio.to_thread(prune, place, keep, made)
         return made
 
-    async def snapshots(self, folder: Path | None = None) -> list[Snapshot]:
+    async def snapshots(self, folder: PathLike | None = None) -> list[Snapshot]:
         """The snapshots of a folder, oldest first; of the one beside the file if omitted."""
-        return await asyncio.to_thread(snapshots_in, folder or folder_of(self._database.path))
+        return await asyncio.to_thread(snapshots_in, self._snapshots_at(folder))
 
-    async def restore(self, snapshot: Path) -> Path:
+    def _snapshots_at(self, folder: PathLike | None) -> Path:
+        return folder_of(self._database.path) if folder is None else path_of("folder", folder)
+
+    async def restore(self, snapshot: PathLike) -> Path:
         """Puts a snapshot in the place of the database file, in one step, after checking it.
 
         Sessions go back with it; what was forgotten since stays forgotten. Nobody else may have the
@@ -236,7 +244,8 @@ class Keeping(Closing):
             StorageCorrupt: It is damaged; nothing was changed.
             StorageBusy: Somebody has the file open; nothing was changed.
         """
-        await asyncio.to_thread(check_snapshot, snapshot)
+        file = path_of("snapshot", snapshot)
+        await asyncio.to_thread(check_snapshot, file)
         await self._vectorizer.aclose()
         call = self._call(None)
 
@@ -244,7 +253,7 @@ class Keeping(Closing):
             forget_indexes(new)
             return erase_again(old, new, call, self._journals)
 
-        kept, whole = await self._database.replace_with(snapshot, prepare, self._clock)
+        kept, whole = await self._database.replace_with(file, prepare, self._clock)
         if not whole:
             self._told("memory", "the damaged file did not say all that was forgotten since")
         self._loaded.clear()
@@ -271,7 +280,7 @@ class Keeping(Closing):
 
     async def export(
         self,
-        target: Path,
+        target: PathLike,
         *,
         scope: ScopeLike | None = None,
         principal: str | None = None,
@@ -288,36 +297,42 @@ class Keeping(Closing):
 
         Raises:
             AccessDenied: The principal may not read the scope.
+            InvalidArgument: No file can be written there.
             LedgerCorrupt: An entry is damaged.
             StorageFull: There is no room for it; nothing of it is left.
         """
+        file = path_of("target", target)
         whole = Scope() if scope is None else scope_of(scope)
         now = self._clock.now()
 
         def lines(conn: sqlite3.Connection) -> int:
             _access.check(conn, principal, [whole], "read")
             may = partial(_access.may, conn, principal, right="read")
-            return write_lines(target, export_lines(conn, [whole], now, may))
+            return write_lines(file, export_lines(conn, [whole], now, may))
 
-        return await self._database.read(lines)
+        with written(file):
+            return await self._database.read(lines)
 
-    async def import_(self, source: Path | Iterable[str]) -> Imported:
+    async def import_(self, source: PathLike | Iterable[str]) -> Imported:
         """Takes an archive in; taking it in again changes nothing.
 
         Args:
-            source: A file that `export` wrote, or its lines.
+            source: A file that `export` wrote, or its lines; text is the name of a file.
 
         Raises:
-            InvalidArgument: It is no archive, torn, or altered; nothing was imported.
+            InvalidArgument: It is no archive, torn, or altered, or cannot be read; nothing was
+                imported.
         """
+        file: Path | None = None
+        kept: tuple[str, ...] = ()
+        if isinstance(source, Iterable) and not isinstance(source, (str, os.PathLike)):
+            kept = tuple(source)  # a write may have to run again
+        else:
+            file = path_of("source", source)
 
         def take(conn: sqlite3.Connection) -> Imported:
-            if isinstance(source, Path):
-                with source.open(encoding="utf-8") as lines:
-                    return import_lines(conn, lines)
-            return import_lines(conn, kept)
+            return import_lines(conn, kept if file is None else lines_of(file))
 
-        kept = () if isinstance(source, Path) else tuple(source)  # a write may have to run again
         done = await self._database.write(take)
         self._vectorizer.fill_later()
         return done

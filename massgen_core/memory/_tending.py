@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import MassgenError, StorageBusy
+from massgen_core.errors import InvalidArgument, MassgenError, StorageBusy
 from massgen_core.memory._bringing import Brought, Format, bring, pieces_of
 from massgen_core.memory._consolidation import Consolidated, consolidate, planned
 from massgen_core.memory._keeping import Keeping, Plugins
 from massgen_core.memory._lifecycle import Collected, Retention, carry_out, plan
 from massgen_core.memory._outbox import Waiting, Worker, enqueue, retry, waiting
+from massgen_core.memory._paths import path_of
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.memory._vectors import drop_other_vectors
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from massgen_core.memory._extraction import Extractor
     from massgen_core.memory._foreign import Piece
     from massgen_core.memory._ledger import Call
+    from massgen_core.memory._paths import PathLike
     from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.storage import Database
@@ -98,7 +100,11 @@ class Tending(Keeping):
         Returns:
             What went. The ``told`` callback gets the alarms as well.
         """
-        policy = policy or Retention()
+        policy = Retention() if policy is None else policy
+        if not isinstance(policy, Retention):
+            raise InvalidArgument(
+                f"policy is {policy!r}, expected a Retention", hint="Pass Retention(max_records=…)."
+            )
         whole = Scope() if scope is None else scope_of(scope)
         call = self._call(None)
         if now is not None:
@@ -219,7 +225,7 @@ class Tending(Keeping):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def restore(self, snapshot: Path) -> Path:
+    async def restore(self, snapshot: PathLike) -> Path:
         """As `Keeping.restore` says; extraction that is under way is stopped first."""
         await self.rest(0)
         return await super().restore(snapshot)
@@ -266,7 +272,7 @@ class Tending(Keeping):
 
     async def import_from(
         self,
-        source: Path,
+        source: PathLike,
         *,
         format: Format | None = None,  # noqa: A002 - the user's word
         scope: ScopeLike | None = None,
@@ -291,7 +297,9 @@ class Tending(Keeping):
             UnsafeArchive: It is an archive that must not be unpacked.
         """
         whole = Scope() if scope is None else scope_of(scope)
-        found, portions = await asyncio.to_thread(pieces_of, source, format, whole)
+        found, portions = await asyncio.to_thread(
+            pieces_of, path_of("source", source), format, whole
+        )
         done = replace(found, dry_run=dry_run)
         for portion in portions:
             call = self._call(None)

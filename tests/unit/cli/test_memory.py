@@ -326,3 +326,9 @@ def test_a_repair_that_lost_something_says_so_and_an_import_brings_it_back(mgc, 
     assert 0 == mgc("memory", "verify").code
     assert "1 continued" in mgc("memory", "import", "all.jsonl").out
     assert "Miau" in mgc("memory", "show", told).out
+
+
+@pytest.mark.usefixtures("told")
+def test_an_archive_for_a_folder_that_is_not_there_is_a_usage_error(mgc):
+    done = mgc("memory", "export", "nowhere/all.jsonl", "--json")
+    assert (2, "invalid-argument") == (done.code, done.envelope["error"]["code"])
