@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from massgen_core.cli._codes import Code
 from massgen_core.cli._command import command
 from massgen_core.cli._events import short
 from massgen_core.cli._input import agreed
-from massgen_core.cli._memory import DryRun, ScopeOption, scope_from, with_memory
+from massgen_core.cli._memory import DryRun, ScopeOption, scope_from, with_app, with_memory
 from massgen_core.cli._options import DatabasePath, Yes
 from massgen_core.cli._reply import Reply, to_json
 from massgen_core.cli._screen import moment
 from massgen_core.cli._state import Cli
 from massgen_core.cli._table import table_of
-from massgen_core.errors import InvalidArgument
+from massgen_core.errors import InvalidArgument, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -212,13 +213,28 @@ def compact(cli: Cli, path: DatabasePath = None) -> Reply:
 
 
 def reindex(cli: Cli, path: DatabasePath = None) -> Reply:
-    """Makes missing vectors, and every index anew; recall works meanwhile. Can be interrupted."""
+    """Makes missing vectors, and every index anew; recall works meanwhile. Can be interrupted.
+
+    It ends with 1 if some could not be made; what was made stays.
+    """
+    app = cli.app(path)
 
     def progress(what: str, done: int, of: int) -> None:
         cli.note(f"{what}: {done:,} of {of:,}")
 
-    done = with_memory(cli, path, lambda memory: memory.reindex(progress), write=True)
-    return Reply(done, f"{_made(done)}\n")
+    done = with_app(cli, app, lambda memory: memory.reindex(progress), write=True)
+    why = {event.name: event.reason for event in app.degraded}
+    failed = [f"index {name} was not made: {why.get(name, 'it failed')}" for name in done.failed]
+    if done.missing:
+        reason = why.get("embedder", "they are damaged, `mgc memory verify` says where")
+        failed.append(f"{done.missing:,} memories have no vector: {reason}")
+    if not failed:
+        return Reply(done, f"{_made(done)}\n")
+    error = LedgerError(
+        "; ".join(failed),
+        hint="Mend that and run it again: it goes on where it stopped. Recall works without.",
+    )
+    return Reply(done, f"{_made(done)}\n", code=Code.FAILURE, error=error)
 
 
 def _made(done: "Reindexed") -> str:

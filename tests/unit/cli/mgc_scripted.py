@@ -30,6 +30,27 @@ def massgen_backend():
 
 
 @hookimpl
+def massgen_embedder():
+    return Provides(name="deaf", factory="mgc_scripted:Deaf")
+
+
+class Deaf:
+    """An embedder whose server is gone."""
+
+    identity = "deaf/1"
+    dimensions = 2
+
+    def __init__(self, settings, ctx):
+        pass
+
+    async def embed(self, texts, /, *, purpose):
+        raise ConnectionError("nobody is there")
+
+    async def close(self):
+        return None
+
+
+@hookimpl
 def massgen_observe(event):
     SEEN.append(event)
 

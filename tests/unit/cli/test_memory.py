@@ -255,6 +255,14 @@ def test_reindexing_says_what_it_made(mgc):
     assert (0, 0, []) == (data["vectors"], data["missing"], data["failed"])
 
 
+@pytest.mark.usefixtures("told", "scripted")
+def test_reindexing_without_the_embedder_fails_and_says_why(mgc):
+    done = mgc("memory", "reindex", "--json", "-c", "embedder.name=deaf")
+    assert (1, 3) == (done.code, done.envelope["data"]["missing"])
+    said = done.envelope["error"]["message"]
+    assert "3 memories have no vector: ConnectionError: nobody is there" == said
+
+
 def test_what_mem0_remembers_is_imported_once(mgc, folder):
     rows = [{"id": "1", "memory": "Likes tea", "user_id": "ada"}]
     (folder / "mem0.json").write_text(json.dumps({"results": rows}))
