@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from massgen_core.memory._sources import Source
 
 _TURN: Final = re.compile(r"(?:(?P<folder>.*)/)?turn_(?P<turn>\d{1,9})/metadata\.json")
-_NOTE: Final = re.compile(r"(?:(?P<folder>.*)/)?(?P<tier>short_term|long_term)/(?P<name>[^/]+)\.md")
+_NOTE: Final = re.compile(r"(?:(?P<folder>.*)/)?(?P<tier>short_term|long_term)/[^/]+\.md")
+_TIERS: Final = ("short_term", "long_term")
+_FOLDERS: Final = ("memory", *_TIERS)
+"""Folders whose Markdown files are memories, the imported folder itself among them."""
 _ARCHIVED: Final = re.compile(r"(?P<agent>.+)_answer_(?P<answer>\d{1,9})")
 _FRONT: Final = re.compile(
     r"---[ \t]*\r?\n(?P<front>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
@@ -26,30 +29,52 @@ def has_massgen(source: Source) -> bool:
     """Whether there is something of MassGen in it."""
     if source.path.is_file() and len(source.names) == 1 and source.names[0].endswith(".md"):
         return True
-    return any(_TURN.fullmatch(name) or _NOTE.fullmatch(name) for name in source.names)
+    return any(_TURN.fullmatch(name) or _place_of(source, name) for name in source.names)
 
 
 def massgen(source: Source, maker: Maker) -> Iterator[Piece]:
     """Sessions below the folder, and Markdown memories, archived ones too.
 
     The folder may be ``.massgen``, its ``sessions``, one session, or an agent's workspace. Of an
-    archived memory the version of the latest answer takes the place of those before.
+    archived memory the version of the latest answer takes the place of those before. Of a folder
+    that is none of these, the Markdown files that lie directly in it are taken.
 
     Raises:
         InvalidImport: Something is malformed; it names the file.
     """
+    plain = source.names == [source.path.name] or not has_massgen(source)
     for name in sorted(source.names, key=_order):
         try:
             if turn := _TURN.fullmatch(name):
                 yield from _turn(source, name, turn, maker)
-            elif (note := _NOTE.fullmatch(name)) or source.path.name == name:
-                piece = _note(source.text(name), name, note, maker)
+            elif place := _place_of(source, name, plain=plain):
+                piece = _note(source.text(name), name, place, maker)
                 if piece is not None:
                     yield piece
         except InvalidImport:
             raise
         except InvalidArgument as exc:
             raise malformed(source, name, "", exc.message) from exc
+
+
+def _place_of(source: Source, name: str, *, plain: bool = False) -> tuple[str, str] | None:
+    """Folder and tier of a memory; None if the file is none.
+
+    Args:
+        source: Where it is.
+        name: The file.
+        plain: Whether Markdown files at the top are memories wherever that is, and a single file
+            whatever its name.
+    """
+    if found := _NOTE.fullmatch(name):
+        return found["folder"] or "", found["tier"]
+    folder, _, file = name.rpartition("/")
+    if plain and not folder and (file.endswith(".md") or source.path.name == file):
+        return "", ""
+    parent = (folder or source.path.resolve().name).rpartition("/")[2]
+    if not file.endswith(".md") or parent not in _FOLDERS:
+        return None
+    return folder, parent if parent in _TIERS else ""
 
 
 def _order(name: str) -> tuple[object, ...]:
@@ -95,17 +120,18 @@ def _said(source: Source, name: str, about: dict[str, Any]) -> Iterator[tuple[st
         yield from ((agent, one) for agent, one in answers.items() if isinstance(one, str))
 
 
-def _note(text: str, name: str, found: re.Match[str] | None, maker: Maker) -> Piece | None:
+def _note(text: str, name: str, place: tuple[str, str], maker: Maker) -> Piece | None:
     front, body = _front(text)
-    folder = "" if found is None else found["folder"] or ""
+    folder, tier = place
     parts = folder.split("/")
     archived = _ARCHIVED.fullmatch(parts[-1])
     agent = front.get("agent_id") or (archived["agent"] if archived else "")
     title = front.get("name") or name.rpartition("/")[2].removesuffix(".md")
-    tier = front.get("tier") or ("" if found is None else found["tier"])
-    place = "/".join(parts[:-1]) if archived else folder
+    tier = front.get("tier") or tier
+    if archived:
+        folder = "/".join(parts[:-1])
     return maker.piece(
-        (place, agent, tier, title),
+        (folder, agent, tier, title),
         body.strip(),
         {"file": name, **without(front), "tier": tier},
         {"agent": agent},

@@ -284,6 +284,43 @@ def test_of_massgen_turns_and_notes_come_in(run, sources):
     assert ("long_term",) == plain.tags
 
 
+@pytest.mark.parametrize(
+    ("folder", "format_", "expected"),
+    [
+        ("memory", None, {"quick", "deep"}),
+        ("memory", "massgen", {"quick", "deep"}),
+        ("long_term", None, {"quick"}),
+        ("agent/memory", None, {"quick", "deep"}),
+        ("notes", "massgen", {"quick"}),
+    ],
+)
+def test_notes_that_lie_directly_in_the_folder_come_in(run, tmp_path, folder, format_, expected):
+    root = tmp_path / folder
+    write(root / "quick.md", "quick")
+    write(root / "sub" / "other.md", "other")
+    write(root / "image.png", "png")
+    if "deep" in expected:
+        write(root / "short_term" / "deep.md", "deep")
+
+    async def work(memory):
+        done = await memory.import_from(tmp_path / folder.partition("/")[0], format=format_)
+        return done.new, {one.text: one.tags for one in await all_of(memory)}
+
+    new, tags = run(work)
+    assert (len(expected), expected) == (new, tags.keys())
+    assert (("long_term",) if folder == "long_term" else ()) == tags["quick"]
+
+
+def test_a_folder_of_other_files_is_not_taken_for_memories(run, tmp_path):
+    write(tmp_path / "notes" / "README.md", "Read me.")
+
+    async def work(memory):
+        with pytest.raises(InvalidImport):
+            await memory.import_from(tmp_path / "notes")
+
+    run(work)
+
+
 def test_one_memory_file_and_one_session_will_do(run, sources):
     root = sources["massgen"][0]
     (session,) = (root / "sessions").iterdir()
