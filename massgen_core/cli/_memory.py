@@ -234,7 +234,7 @@ def undo(
     """Takes back the last change of a memory, with all that the same call changed."""
     whose = scope_from(scope)
     done = with_memory(cli, path, lambda memory: memory.undo(record, scope=whose), write=True)
-    return Reply(done, _listed(done))
+    return Reply(done, listed(done))
 
 
 @command(app, "update")
@@ -287,14 +287,14 @@ def forget(
     """Erases memories and what was derived from them, byte by byte; cannot be undone."""
     whose = scope_from(scope)
     if not dry_run:
-        agreed(f"Erase {len(records)} memories for good?", yes=yes)
+        agreed(f"Erase {memories(len(records))} for good?", yes=yes)
     receipt = with_memory(
         cli,
         path,
         lambda memory: memory.forget(records, scope=whose, dry_run=dry_run),
         write=not dry_run,
     )
-    cli.note(f"{'would erase' if dry_run else 'erased'} {len(receipt.ids):,} memories")
+    cli.note(f"{'would erase' if dry_run else 'erased'} {memories(len(receipt.ids))}")
     if not receipt.scrubbed:
         cli.note("stale copies may be left in the file, which is in use: mgc memory compact")
     for session in receipt.sessions:
@@ -344,9 +344,15 @@ def _changed(revision: "Revision") -> tuple[object, ...]:
     return revision.seq, moment(revision.at), revision.actor, revision.op, text
 
 
-def _listed(records: "Sequence[MemoryRecord]") -> Any:
+def listed(records: "Sequence[MemoryRecord]") -> Any:
+    """Memories in a table, one line each, with their ids and states."""
     rows = [(one.id, one.state, one.rev, short(one.text)) for one in records]
     return table_of(("id", "state", "revision", "text"), rows)
+
+
+def memories(number: int) -> str:
+    """So many of them: ``1 memory``, ``2 memories``."""
+    return f"{number:,} {'memory' if number == 1 else 'memories'}"
 
 
 def _value(text: str) -> object:

@@ -10,7 +10,7 @@ import typer
 from massgen_core.cli._codes import Code
 from massgen_core.cli._command import command
 from massgen_core.cli._input import agreed
-from massgen_core.cli._memory import DryRun, ScopeOption, scope_from, with_memory
+from massgen_core.cli._memory import DryRun, ScopeOption, listed, memories, scope_from, with_memory
 from massgen_core.cli._options import DatabasePath, Yes
 from massgen_core.cli._reply import Reply
 from massgen_core.cli._screen import moment
@@ -186,13 +186,20 @@ def restore(
 
 def rewind(
     cli: Cli,
-    until: Annotated[str, typer.Argument(help="A log entry's number, or a date in ISO 8601.")],
+    until: Annotated[
+        str,
+        typer.Argument(help="A log entry's number, which `history` tells, or a date in ISO 8601."),
+    ],
+    dry_run: DryRun = False,
     path: DatabasePath = None,
 ) -> Reply:
     """Brings every memory back to what it was at a point of the log; `undo` takes it back."""
     point: int | str = int(until) if until.isdecimal() else until
-    done = with_memory(cli, path, lambda memory: memory.rewind(point), write=True)
-    return Reply(done, f"{len(done):,} memories changed\n")
+    done = with_memory(
+        cli, path, lambda memory: memory.rewind(point, dry_run=dry_run), write=not dry_run
+    )
+    cli.note(f"{memories(len(done))} {'would change' if dry_run else 'changed'}")
+    return Reply(done, listed(done) if done else None)
 
 
 def export(

@@ -263,17 +263,21 @@ class Keeping(Closing):
         self._vectorizer.fill_later()
         return kept
 
-    async def rewind(self, until: int | Moment) -> list[MemoryRecord]:
-        """Brings every memory back to what it was at a point of the log; can be undone.
+    async def rewind(self, until: int | Moment, *, dry_run: bool = False) -> list[MemoryRecord]:
+        """The memories that changed, after all are what they were at a point of the log; undoable.
 
         Args:
-            until: The last log entry that counts if it is a whole number; else a moment.
+            until: The last log entry that counts if it is a whole number, 0 for none; else a
+                moment.
+            dry_run: Whether only to say what would change.
 
-        Returns:
-            The records that changed, as they are now.
+        Raises:
+            InvalidArgument: The log has no such entry.
         """
         point = until if type(until) is int else moment_of(until)
-        work = partial(rewind, until=point, call=self._call(None))
+        work = partial(rewind, until=point, call=self._call(None), dry_run=dry_run)
+        if dry_run:
+            return await self._database.read(work)
         records = await self._database.write(work)
         await self._vectorizer.embed(records)
         return records
@@ -320,8 +324,7 @@ class Keeping(Closing):
             source: A file that `export` wrote, or its lines; text is the name of a file.
 
         Raises:
-            InvalidArgument: It is no archive, torn, or altered, or cannot be read; nothing was
-                imported.
+            InvalidArgument: It is no archive, torn, altered or unreadable; nothing was imported.
         """
         file: Path | None = None
         kept: tuple[str, ...] = ()

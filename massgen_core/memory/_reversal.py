@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from massgen_core.errors import AccessDenied, InvalidArgument, RecordConflict
 from massgen_core.memory._ledger import anything, damaged, write
-from massgen_core.memory._log import Change, entries, entries_of
+from massgen_core.memory._log import Change, entries, entries_of, head
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,7 +49,9 @@ def undo(
     return write(conn, changes, call)
 
 
-def rewind(conn: sqlite3.Connection, until: float, call: Call) -> list[MemoryRecord]:
+def rewind(
+    conn: sqlite3.Connection, until: float, call: Call, *, dry_run: bool = False
+) -> list[MemoryRecord]:
     """Bring every record back to what it was at a point of the log: an entry, or a time.
 
     What did not exist then becomes invalidated. What was forgotten since stays forgotten.
@@ -59,7 +61,19 @@ def rewind(conn: sqlite3.Connection, until: float, call: Call) -> list[MemoryRec
         until: The last entry that counts if it is a whole number; else seconds since the Unix
             epoch.
         call: Who rewinds.
+        dry_run: Whether nothing is written.
+
+    Raises:
+        InvalidArgument: The log has no such entry.
+        LedgerCorrupt: What a record is, or was then, is damaged.
     """
+    if isinstance(until, int):
+        newest_entry, _ = head(conn)
+        if not 0 <= until <= newest_entry:
+            raise InvalidArgument(
+                f"the log has no entry {until}: it has {newest_entry}",
+                hint="0 is before everything; `mgc memory history` tells the entries of a memory.",
+            )
     column = "seq" if isinstance(until, int) else "at"
     then: dict[int, int] = dict(
         conn.execute(
@@ -71,7 +85,7 @@ def rewind(conn: sqlite3.Connection, until: float, call: Call) -> list[MemoryRec
     for number, newest in conn.execute("SELECT number, log FROM memory_record").fetchall():
         if then.get(number) != newest:
             changes += _rewound(conn, number, then.get(number), call)
-    return write(conn, changes, call)
+    return [change.record for change in changes] if dry_run else write(conn, changes, call)
 
 
 def _rewound(conn: sqlite3.Connection, number: int, seq: int | None, call: Call) -> list[Change]:

@@ -61,7 +61,7 @@ def test_forgetting_asks_and_a_dry_run_does_nothing(mgc, told, folder):
     assert "Miau" in mgc("memory", "show", told).out
     other = mgc("memory", "forget", told, "--yes", "--scope", "user=bob", "--json")
     assert (1, "record-not-found") == (other.code, other.envelope["error"]["code"])
-    assert 0 == mgc("memory", "forget", told, "--yes").code
+    assert "erased 1 memory\n" in mgc("memory", "forget", told, "--yes").err
     assert "tombstone" in mgc("memory", "show", told).out
     assert b"Miau" not in (folder / ".massgen" / "massgen.db").read_bytes()
 
@@ -98,7 +98,13 @@ def test_a_snapshot_goes_back_in(mgc, told):
 
 def test_memory_is_rewound(mgc, told):
     mgc("memory", "update", told, "--text", "The cat is gone.")
-    assert 1 == len(mgc("memory", "rewind", "3", "--json").envelope["data"])
+    for words in (("99",), ("--", "-5"), ("-5",)):
+        assert 2 == mgc("memory", "rewind", *words).code
+    tried = mgc("memory", "rewind", "3", "--dry-run")
+    assert ("1 memory would change\n", True) == (tried.err, told in tried.out)
+    assert "gone" in mgc("memory", "show", told).out
+    assert told in mgc("memory", "rewind", "3").out
+    assert [] == mgc("memory", "rewind", "3", "--json").envelope["data"]
     assert "Miau" in mgc("memory", "show", told).out
 
 

@@ -276,6 +276,23 @@ def test_memory_goes_back_to_a_point_and_forth_again(run, clock):
     assert run(work)
 
 
+def test_a_rewind_can_be_tried_and_needs_a_point_of_the_log(run):
+    async def work(memory):
+        await memory.remember("tea one", scope=ADA, id="1")
+        await memory.update("1", text="tea eins")
+        for point in (-5, 3, 1 << 70):
+            with pytest.raises(InvalidArgument, match=f"no entry {point}: it has 2"):
+                await memory.rewind(point)
+        (would,) = await memory.rewind(1, dry_run=True)
+        assert ("1", "tea one") == (would.id, would.text)
+        assert ["tea eins"] == await texts(memory)
+        assert [] == await memory.rewind(2)
+        (gone,) = await memory.rewind(0)
+        return gone.state
+
+    assert "invalidated" == run(work)
+
+
 def test_a_restore_is_not_disturbed_by_what_a_killed_one_left(run, tmp_path):
     """The log of the copy it was about to put in place."""
 
