@@ -125,8 +125,8 @@ def _ranked(one: "Explained") -> tuple[object, ...]:
 def timeline(
     cli: Cli,
     scope: ScopeOption = None,
-    since: Annotated[str | None, typer.Option(help="From this date on, ISO 8601.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before this date, ISO 8601.")] = None,
+    since: Annotated[str | None, typer.Option(help="From then on: ISO 8601, or seconds.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before then: ISO 8601, or seconds.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only of this kind; repeatable.")] = None,
     path: DatabasePath = None,
 ) -> Reply:

@@ -133,12 +133,16 @@ def add(
         str, typer.Option(help="message, fact, preference, instruction, summary, note …")
     ] = "message",
     speaker: Annotated[str | None, typer.Option(help="Who said it.")] = None,
-    when: Annotated[str | None, typer.Option(help="When it happened: a date, ISO 8601.")] = None,
+    when: Annotated[
+        str | None, typer.Option(help="When it happened: ISO 8601, or seconds.")
+    ] = None,
     pin: Annotated[
         bool, typer.Option("--pin", help="Keep it; pinned preferences are always recalled.")
     ] = False,
     importance: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
-    expires: Annotated[str | None, typer.Option(help="When to drop it: a date, ISO 8601.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When to drop it: ISO 8601, or seconds.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A word to keep with it.")] = None,
     meta: Annotated[
         list[str] | None,
@@ -248,7 +252,9 @@ def update(
         bool | None, typer.Option("--pin/--unpin", help="Whether it is always kept.")
     ] = None,
     importance: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
-    expires: Annotated[str | None, typer.Option(help="When to drop it.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When to drop it: ISO 8601, or seconds.")
+    ] = None,
     rev: Annotated[
         int | None, typer.Option(help="Only if it has this revision, which `show` names.")
     ] = None,

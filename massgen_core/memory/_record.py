@@ -26,8 +26,10 @@ held true. ``tombstone``: forgotten; nothing but its id is left."""
 Visibility: TypeAlias = Literal["scope", "private"]
 """``scope``: for whoever may read the scope. ``private``: for its owner only."""
 Moment: TypeAlias = float | int | str | datetime | date
-"""Seconds since the Unix epoch, ISO 8601 text, or a date; without a zone UTC is meant."""
+"""Seconds since the Unix epoch, ISO 8601 text, or a date; without a zone UTC is meant. Text may be
+a number of seconds as well; but four digits are a year, and eight are a day."""
 
+_NUMBER: Final = re.compile(r"-?(\d{5,7}|\d{9,})(\.\d+)?")
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()  # the 1st is in no year, west of UTC
 _AFTER: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp() + 86_400.0
 """The moments that a calendar can show: from the first, before the second."""
@@ -297,6 +299,8 @@ def _seconds_of(value: object) -> float | None:
                 return _stamp(value)
             case date():
                 return _stamp(datetime(value.year, value.month, value.day, tzinfo=UTC))
+            case str() if _NUMBER.fullmatch(value):  # fromisoformat takes long ones for dates
+                return float(value)
             case str():
                 return _stamp(datetime.fromisoformat(value))
     return None

@@ -221,6 +221,14 @@ def test_a_timeline_is_in_order(mgc):
     assert ["The cat is called Miau."] == [one["text"] for one in early]
 
 
+def test_a_time_may_be_seconds(mgc):
+    words = ("--when", "1700000000", "--expires", "9700000000.5")
+    mgc("memory", "add", "x", *ADA, *words)
+    found = mgc("memory", "timeline", *ADA, "--since", "1700000000", "--json").envelope["data"]
+    assert [(1.7e9, 9700000000.5)] == [(one["event_time"], one["expires_at"]) for one in found]
+    assert 2 == mgc("memory", "add", "x", *ADA, "--when", "2026").code
+
+
 @pytest.mark.parametrize("when", ["9999-12-31T23:59:59-12:00", "0001-01-01"])
 def test_a_time_that_could_not_be_shown_is_refused(mgc, when):
     done = mgc("memory", "add", "x", "--when", when)

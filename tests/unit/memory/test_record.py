@@ -136,6 +136,11 @@ def test_meta_that_is_no_json_is_refused():
         ("1970-01-01T00:01:00+00:00", 60.0),
         ("1970-01-01T01:01:00+01:00", 60.0),
         ("1970-01-02", 86400.0),
+        ("19700102", 86400.0),
+        ("1700000000", 1.7e9),
+        ("17121215012", 17121215012.0),
+        ("1700000000.5", 1700000000.5),
+        ("-86400", -86400.0),
         (date(1970, 1, 2), 86400.0),
         (datetime(1970, 1, 1, 0, 1, tzinfo=UTC), 60.0),
         (datetime(1970, 1, 1, 0, 1), 60.0),  # noqa: DTZ001 - without a zone UTC is meant
@@ -145,7 +150,9 @@ def test_moments_in_any_form(value, expected):
     assert expected == moment_of(value)
 
 
-@pytest.mark.parametrize("value", [True, "soon", None, [1], "99999999999999"])
+@pytest.mark.parametrize(
+    "value", [True, "soon", None, [1], "99999999999999", "2026", "1e9", "1712121512123", "1" * 400]
+)
 def test_what_is_no_moment_is_refused(value):
     with pytest.raises(InvalidArgument, match="time"):
         moment_of(value)
