@@ -49,7 +49,7 @@ ERRORS: Final[dict[type[BaseException], Code]] = {
     errors.SchemaTooNew: Code.INTEGRITY,
     errors.LedgerCorrupt: Code.INTEGRITY,
     errors.AccessDenied: Code.DENIED,
-    errors.RecordConflict: Code.TEMPORARY,
+    errors.RecordConflict: Code.USAGE,
     errors.PluginDisabled: Code.DENIED,
     errors.StorageReadOnly: Code.DENIED,
     errors.AuthFailed: Code.DENIED,

@@ -47,7 +47,7 @@ def test_a_change_is_in_the_history_and_can_be_undone(mgc, told):
     done = mgc("memory", "update", told, "--text", "The cat is called Mia.", "--rev", "1")
     assert "Mia." in done.out
     conflict = mgc("memory", "update", told, "--text", "x", "--rev", "1", "--json")
-    assert (75, "record-conflict") == (conflict.code, conflict.envelope["error"]["code"])
+    assert (2, "record-conflict") == (conflict.code, conflict.envelope["error"]["code"])
     assert "Miau" in mgc("memory", "undo", told).out
     ops = [one["op"] for one in mgc("memory", "history", told, "--json").envelope["data"]]
     assert ["create", "update", "undo"] == ops
@@ -176,6 +176,12 @@ def test_a_scope_of_nobody_or_of_two_is_refused(mgc, folder, words, scope, said)
     assert (2, "") == (done.code, done.out)
     assert said in done.err
     assert not (folder / "all.jsonl").exists()
+
+
+def test_an_id_that_is_taken_is_no_matter_of_trying_again(mgc):
+    mgc("memory", "add", "tea", "--id", "1")
+    done = mgc("memory", "add", "gin", "--id", "1", "--json")
+    assert (2, "record-conflict") == (done.code, done.envelope["error"]["code"])
 
 
 @pytest.mark.usefixtures("told")
