@@ -138,10 +138,10 @@ def timeline(
         lambda memory: memory.timeline(whose, since=since, until=until, kinds=kind or ()),
     )
     rows = [
-        (moment(one.happened_at), one.kind, one.state, one.speaker, short(one.text))
+        (one.id, moment(one.happened_at), one.kind, one.state, one.speaker, short(one.text))
         for one in found
     ]
-    return Reply(found, table_of(("when", "kind", "state", "who", "text"), rows))
+    return Reply(found, table_of(("id", "when", "kind", "state", "who", "text"), rows))
 
 
 def report(

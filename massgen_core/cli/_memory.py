@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_EXAMPLES = {"scope": "user=ada", "meta": "page=7"}
+
 app = typer.Typer(
     help="Remember, recall, change, forget, check and move long-term memories.",
     no_args_is_help=True,
@@ -112,7 +114,8 @@ def pairs_of(option: str, pairs: list[str] | None) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise InvalidArgument(
-                f"--{option} is {pair!r}, expected FIELD=VALUE", hint=f"E.g. --{option} user=ada."
+                f"--{option} is {pair!r}, expected FIELD=VALUE",
+                hint=f"E.g. --{option} {_EXAMPLES[option]}.",
             )
         if name in out:
             raise InvalidArgument(
@@ -154,6 +157,10 @@ def add(
     """Remembers a text. Prints its id."""
     whose = scope_from(scope)
     said = read_text(Path(text)).removesuffix("\n") if text == "-" else text
+    if not said.strip():
+        raise InvalidArgument(
+            "there is nothing to remember", hint="Pass a text that says something."
+        )
     fields: dict[str, Any] = {
         "kind": kind,
         "speaker": speaker,
@@ -177,9 +184,10 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for, in words.")],
     scope: ScopeOption = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-k", help="How many at most, besides pinned ones.")
+        int | None,
+        typer.Option("--limit", "-k", help="How many at most, besides pinned ones.", min=1),
     ] = None,
-    tokens: Annotated[int | None, typer.Option(help="Tokens all may have together.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens all may have together.", min=1)] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only of this kind; repeatable.")] = None,
     path: DatabasePath = None,
 ) -> Reply:

@@ -178,6 +178,30 @@ def test_a_scope_of_nobody_or_of_two_is_refused(mgc, folder, words, scope, said)
     assert not (folder / "all.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "cat", "-k", "0"),
+        ("search", "cat", "-k", "-1"),
+        ("search", "cat", "--tokens", "0"),
+        ("add", ""),
+        ("add", " \n"),
+    ],
+)
+def test_what_asks_for_nothing_is_refused(mgc, words):
+    mgc("memory", "add", "The cat is called Miau.")
+    assert (2, "") == (mgc("memory", *words).code, mgc("memory", *words).out)
+
+
+def test_the_example_fits_the_option(mgc):
+    assert "--meta page=7" in mgc("memory", "add", "x", "--meta", "foo").err
+    assert "--scope user=ada" in mgc("memory", "add", "x", "--scope", "foo").err
+
+
+def test_a_timeline_names_ids(mgc, told):
+    assert told in mgc("memory", "timeline").out
+
+
 def test_an_id_that_is_taken_is_no_matter_of_trying_again(mgc):
     mgc("memory", "add", "tea", "--id", "1")
     done = mgc("memory", "add", "gin", "--id", "1", "--json")
