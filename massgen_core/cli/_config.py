@@ -97,7 +97,7 @@ def validate(cli: Cli) -> Reply:
         table_of(("what", "setting", "problem"), rows),
         code=Code.CONFIG,
         error=SettingsError(
-            f"{len(problems)} problems in the settings",
+            f"{len(problems)} problem{'s' * (len(problems) > 1)} in the settings",
             problems=[one.message for one in problems],
         ),
     )

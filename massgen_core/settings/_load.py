@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -153,12 +153,39 @@ def check_settings(
 ) -> tuple[Problem, ...]:
     """All that is wrong with the settings; empty if `load_settings` would succeed.
 
-    Takes what `load_settings` takes.
+    Plugins that are needed only later, e.g. for a fallback, are looked for, too. Takes what
+    `load_settings` takes.
     """
     try:
-        return _load(_sources(overrides, env, cwd, profile, file), lookup)[1]
+        loaded, problems = _load(_sources(overrides, env, cwd, profile, file), lookup)
+        return problems if loaded is None else _missing(loaded, lookup)
     except (SettingsError, PluginError) as exc:
         return (_as_problem(exc),)
+
+
+def _missing(loaded: Loaded, lookup: Lookup | None) -> tuple[Problem, ...]:
+    """The plugins that are named outside of the sections that choose one, and cannot be used."""
+    problems: list[Problem] = []
+    sources = {one.path: one.source for one in loaded.explain()}
+    for path, kind, name in _named(loaded.settings):
+        try:
+            source = sources.get(path) or sources[path.rpartition("[")[0]]
+            _own(lookup, kind, name, f"{path}, {source}")
+        except PluginError as exc:
+            problems.append(_as_problem(exc))
+    return tuple(problems)
+
+
+def _named(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Path, kind and name of each plugin that is named outside of the sections that choose one."""
+    for index, one in enumerate(settings.agent.fallbacks):
+        if one.name is not None:
+            yield f"agent.fallbacks[{index}].name", "backend", one.name
+    for index, name in enumerate(settings.memory.indexes):
+        yield f"memory.indexes[{index}]", "memory_store", name
+    asked = settings.memory.extraction.backend
+    if asked is not None and asked.name is not None:
+        yield "memory.extraction.backend.name", "backend", asked.name
 
 
 def _as_problem(exc: MassgenError) -> Problem:

@@ -356,3 +356,22 @@ def test_an_empty_name_in_a_scope_does_not_mean_everybody(project, override, pat
     found = problem(project, override)
     assert ("invalid", path) == (found.kind, found.path)
     assert "would mean everybody; say a name, or leave it out" in found.message
+
+
+@pytest.mark.parametrize(
+    ("override", "kind", "path"),
+    [
+        ("agent.fallbacks=[{model: m}, {name: nope}]", "backend", "agent.fallbacks[1].name"),
+        ("memory.indexes=[nope]", "memory_store", "memory.indexes[0]"),
+        ("memory.extraction.backend.name=nope", "backend", "memory.extraction.backend.name"),
+    ],
+)
+def test_a_plugin_that_is_needed_only_later_is_looked_for(project, override, kind, path):
+    found = problem(project, override)
+    assert ("plugin", kind) == (found.kind, found.path)
+    assert f"no {kind} 'nope'" in found.message
+    assert path in found.message
+
+
+def test_a_fallback_that_is_installed_is_no_problem(project):
+    assert () == project.check("agent.fallbacks=[{name: cloud, model: m}, {model: n}]")
