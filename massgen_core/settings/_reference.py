@@ -33,7 +33,7 @@ Settings are joined from these sources; the first that gives a value wins.
 | defaults | the tables below |
 
 `mgc config explain` shows every value with the file and line, variable or option it comes from.
-`mgc config init` prints a `massgen.yaml` with every default.
+`mgc config init` writes a `massgen.yaml` with every default.
 
 ## Rules
 
