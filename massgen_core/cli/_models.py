@@ -8,6 +8,7 @@ from massgen_core.cli._command import command
 from massgen_core.cli._reply import Reply
 from massgen_core.cli._state import Cli
 from massgen_core.cli._table import table_of
+from massgen_core.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -30,7 +31,8 @@ def list_models(
     """Every model of the catalogue, with the corrections of the settings."""
     models = cli.app().models
     found = [models.get(name) for name in models.names()]
-    found = [one for one in found if provider in {None, one.provider}]
+    if provider is not None:
+        found = _of(provider, found)
     return Reply(found, table_of(_HEADERS, map(_row, found)))
 
 
@@ -41,7 +43,9 @@ def show(
     """What is known of one model, and where that is from."""
     found = cli.app().models.get(model)
     facts = [
-        (name.replace("_", " "), _fact(getattr(found, name))) for name in found.__dataclass_fields__
+        (name.replace("_", " "), str(value))
+        for name in found.__dataclass_fields__
+        if _is_known(value := getattr(found, name))
     ]
     return Reply(found, table_of(("", ""), facts))
 
@@ -60,8 +64,24 @@ def _row(model: "ModelInfo") -> tuple[object, ...]:
     )
 
 
-def _fact(value: object) -> str:
-    return "unknown" if value is None else str(value)
+def _of(provider: str, models: "list[ModelInfo]") -> "list[ModelInfo]":
+    """The provider's models.
+
+    Raises:
+        InvalidArgument: There is no such provider.
+    """
+    found = [one for one in models if one.provider == provider]
+    if not found:
+        known = ", ".join(sorted({one.provider for one in models if one.provider}))
+        raise InvalidArgument(
+            f"the catalogue has no provider {provider!r}", hint=f"It has: {known}."
+        )
+    return found
+
+
+def _is_known(value: object) -> bool:
+    """Whether a fact says something: whole numbers are limits, and 0 stands for none."""
+    return value not in {None, ""} and not (type(value) is int and value == 0)
 
 
 def _price(dollars: "Decimal | None") -> str:

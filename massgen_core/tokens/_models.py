@@ -179,6 +179,10 @@ class ModelCatalogue:
         return None
 
     def _unknown(self, model: str) -> UnknownModel:
+        if not model.strip():
+            return UnknownModel(
+                f"{model!r} names no model", model=model, hint="`mgc models list` has their names."
+            )
         known = {name.lower(): name for name in self._models}
         bare = model.rsplit("/", 1)[-1].lower()
         near = [known[name] for name in difflib.get_close_matches(bare, known, n=3, cutoff=0.6)]

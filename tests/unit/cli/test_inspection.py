@@ -192,6 +192,28 @@ def test_models_are_listed_and_shown(mgc):
     assert 3 == mgc("models", "show", "gpt-4oo").code
 
 
+def test_a_model_is_shown_without_what_is_not_known_of_it(mgc):
+    given = ("-c", "models.m.window=1000", "-c", "models.m.input_price=0")
+    shown = mgc(*given, "models", "show", "m").out
+    names = {line.split("  ")[0] for line in shown.splitlines()}
+    assert {"window", "max output", "tools", "input price"} <= names
+    assert names.isdisjoint({"max input", "long prompt", "output price", "provider"})
+
+
+def test_a_provider_that_there_is_not_is_an_error(mgc):
+    done = mgc("models", "list", "--provider", "nope")
+    assert (2, "") == (done.code, done.out)
+    assert "no provider 'nope'" in done.err
+    assert "openai" in done.err
+
+
+def test_no_name_is_no_reason_to_set_a_window(mgc):
+    done = mgc("models", "show", "")
+    assert 3 == done.code
+    assert "'' names no model" in done.err
+    assert "models..window" not in done.err
+
+
 @pytest.mark.usefixtures("scripted")
 def test_the_doctor_finds_everything_in_place(mgc):
     done = mgc("doctor", "--json")
