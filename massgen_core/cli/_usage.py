@@ -51,7 +51,7 @@ def usage(
         return [row for one in ids for row in spent(one, await store.read(one))]
 
     rows = with_store(cli, loaded, read)
-    cost = sum(row.usage.cost or 0 for row in rows)
+    cost = _cost(rows)
     unpriced = sum(row.unpriced for row in rows)
     data = {"rows": rows, "cost": cost, "unpriced": unpriced}
     if unpriced:
@@ -59,11 +59,22 @@ def usage(
     return Reply(data, table_of(_HEADERS, [*map(_row, rows), _total(rows)]))
 
 
+def _cost(rows: Sequence["Spent"]) -> int | None:
+    """Millionths of a dollar; None if there were answers, and the cost of none is known."""
+    if rows and all(row.unpriced == row.answers for row in rows):
+        return None
+    return sum(row.usage.cost or 0 for row in rows)
+
+
+def _shown(rows: Sequence["Spent"]) -> str:
+    cost = _cost(rows)
+    return "unknown" if cost is None else dollars(cost)
+
+
 def _row(row: "Spent") -> tuple[object, ...]:
     used = row.usage
-    cost = dollars(used.cost or 0) if row.unpriced < row.answers else ""
     counts = (row.answers, used.prompt, used.cached, used.completion)
-    return row.session, row.agent, row.model, *counts, cost
+    return row.session, row.agent, row.model, *counts, _shown([row])
 
 
 def _total(rows: Sequence["Spent"]) -> tuple[object, ...]:
@@ -73,4 +84,4 @@ def _total(rows: Sequence["Spent"]) -> tuple[object, ...]:
         sum(row.usage.cached for row in rows),
         sum(row.usage.completion for row in rows),
     )
-    return "all", "", "", *counts, dollars(sum(row.usage.cost or 0 for row in rows))
+    return "all", "", "", *counts, _shown(rows)

@@ -88,7 +88,16 @@ def test_usage_is_a_table_with_a_sum(mgc):
 
     assert ["session", "t", "s", "all"] == [line.split()[0] for line in done.out.splitlines()]
     assert 2 == done.out.count("$0.00")
+    assert ["unknown"] == [line.split()[-1] for line in done.out.splitlines() if line[0] == "t"]
     assert "the cost of 1 answers is not known" in done.err
+
+
+def test_a_sum_of_unknown_costs_is_unknown(mgc):
+    mgc("run", "hello", "--session", "s")
+    mgc("run", "hello", "--session", "t")
+
+    assert "unknown" == mgc("session", "usage").out.splitlines()[-1].split()[-1]
+    assert mgc("session", "usage", "--json").envelope["data"]["cost"] is None
 
 
 def test_a_recorded_run_is_replayed_without_the_backend(mgc, folder):
