@@ -167,7 +167,8 @@ async def _tried(name: str, work: _Work) -> Check:
     try:
         check = await work()
     except MassgenError as exc:
-        check = Check(name, "failed", f"{type(exc).__name__}: {exc.message}", exc)
+        words = "; ".join([exc.message, *getattr(exc, "__notes__", ())])
+        check = Check(name, "failed", f"{type(exc).__name__}: {words}", exc)
     return replace(check, seconds=time.perf_counter() - begun)
 
 

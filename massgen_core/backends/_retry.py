@@ -98,7 +98,7 @@ class Retrying(Wrapper):
                     or isinstance(exc, CircuitOpen)
                     or not self._may(attempt, now() + wait, end)
                 ):
-                    _note(exc, attempt)
+                    self._note(exc, attempt)
                     raise
                 failure: BackendError = exc
             else:
@@ -127,7 +127,13 @@ class Retrying(Wrapper):
                 again.add_note("the same request was refused before; it was not sent again")
                 raise again
 
-
-def _note(error: BackendError, attempts: int) -> None:
-    if attempts > 1:
-        error.add_note(f"gave up after {attempts} attempts")
+    def _note(self, error: BackendError, attempts: int) -> None:
+        """Says why it was given up."""
+        if attempts > 1:
+            error.add_note(f"gave up after {attempts} attempts")
+        asked = error.retry_after if isinstance(error, RateLimited) else None
+        if asked is not None and asked > self._deadline:
+            error.add_note(
+                f"the provider asks to wait {asked:,.0f} s, "
+                f"longer than backend.retry.deadline, {self._deadline:,.0f} s"
+            )

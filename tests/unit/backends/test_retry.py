@@ -111,6 +111,8 @@ def test_a_wait_that_would_end_after_the_deadline_is_not_begun():
     heard, _ = ask(RateLimited("busy", retry_after=200), "Hello.", deadline=100)
     assert [] == heard.events
     assert isinstance(heard.error, RateLimited)
+    note = "the provider asks to wait 200 s, longer than backend.retry.deadline, 100 s"
+    assert [note] == heard.error.__notes__
 
 
 def test_the_deadline_holds_for_all_attempts_together():

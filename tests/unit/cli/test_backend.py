@@ -185,3 +185,14 @@ def test_a_model_that_nobody_knows_is_still_told_by_its_name(mgc):
     given = ("-c", "backend.name=openai", "-c", "backend.api_key=k", "-c", "backend.model=zzz")
     done = mgc(*given, "run", "hi")
     assert (3, True) == (done.code, "Set models.zzz.window" in done.err)
+
+
+@pytest.mark.skipif(not OPENAI, reason="needs massgen-openai")
+def test_a_provider_that_asks_to_wait_too_long_is_told_with_the_time(mgc):
+    with mock_provider(window=2000, pace=0) as provider:
+        provider.inject("rate_limit", times=None, retry_after=900)
+        where = [f"backend.base_url={provider.openai}", "backend.api_key=k", "models.m.window=2000"]
+        given = [word for one in where for word in ("-c", one)]
+        done = mgc("backend", "check", "openai", "--model", "m", *given)
+    assert 75 == done.code
+    assert "asks to wait 900 s, longer than backend.retry.deadline, 300 s" in done.out
