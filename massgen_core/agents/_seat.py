@@ -106,8 +106,10 @@ class Seat:
     async def _caps(self) -> Caps:
         caps = await self.backend.caps(self.model)
         if self._needs.tools and not caps.tools:
+            backend = f"the backend {self.backend.name!r}"
+            named = self.model != self.backend.name
             raise InvalidRequest(
-                f"the backend {self.backend.name!r} cannot give {self.model!r} tools, "
+                f"{f'the model {self.model!r} of ' if named else ''}{backend} takes no tools, "
                 f"the agent {self._needs.name!r} has {', '.join(self._needs.tools)}",
                 backend=self.backend.name,
                 hint="Make the agent without tools, or choose a model that calls tools.",

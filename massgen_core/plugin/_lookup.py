@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import (
     PluginBroken,
@@ -18,7 +18,7 @@ from massgen_core.plugin._known import KNOWN, install_command
 from massgen_core.plugin._registry import conflict_hint, describe_conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from massgen_core.plugin._loader import Plugin
     from massgen_core.plugin._provides import Kind, Provided
@@ -85,6 +85,12 @@ def _switched_off(item: Provided) -> PluginDisabled:
     )
 
 
+_CALLED: Final[Mapping[str, str]] = {"tools": "source of tools"}
+"""What one plugin of a kind is called, where the kind's name is not for one."""
+_LIKE: Final = 0.65
+"""How like a name must be to be meant: "nope" is not "openai" (0.6), "xia" is "xai" (0.67)."""
+
+
 def _records(plugins: Sequence[Plugin]) -> Iterator[Provided]:
     for plugin in plugins:
         yield from plugin.report.provides
@@ -100,7 +106,7 @@ def _stands_for(plugin: Plugin, kind: Kind, name: str) -> bool:
 
 def _not_found(kind: Kind, name: str, plugins: Sequence[Plugin]) -> PluginNotFound:
     return PluginNotFound(
-        f"no {kind} {name!r} is installed",
+        f"no {_CALLED.get(kind, kind)} {name!r} is installed",
         kind=kind,
         name=name,
         dist=KNOWN.get((kind, name), ""),
@@ -117,7 +123,11 @@ def _advice(kind: Kind, name: str, plugins: Sequence[Plugin]) -> Iterator[str]:
     elsewhere = sorted({item.kind for item in usable(plugins) if item.name == name})
     if elsewhere:
         yield f"{name!r} is registered as {' and '.join(elsewhere)}."
-    yield f"Installed: {', '.join(names)}." if names else f"No {kind} is installed."
+    yield (
+        f"Installed: {', '.join(names)}."
+        if names
+        else f"No {_CALLED.get(kind, kind)} is installed."
+    )
     broken = sorted({p.report.dist for p in plugins if p.report.state == "broken"})
     if broken:
         yield f"Broken, may provide it: {', '.join(broken)} (see mgc plugins doctor)."
@@ -126,6 +136,6 @@ def _advice(kind: Kind, name: str, plugins: Sequence[Plugin]) -> Iterator[str]:
 def _near_misses(kind: Kind, name: str, names: Sequence[str]) -> Iterator[str]:
     known = {known_name: dist for (of, known_name), dist in KNOWN.items() if of == kind}
     simplified = name.lower().replace("-", "_")
-    for close in difflib.get_close_matches(simplified, sorted({*names, *known}), n=1):
+    for close in difflib.get_close_matches(simplified, sorted({*names, *known}), 1, _LIKE):
         missing = f" ({install_command(known[close])})" if close not in names else ""
         yield f"Did you mean {close!r}{missing}?"

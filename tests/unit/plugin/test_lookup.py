@@ -34,6 +34,18 @@ def test_a_near_miss_of_an_installed_name_comes_without_command(workshop, host):
     assert expected == hint(made, "strategy", "sliding_windo")
 
 
+def test_a_name_that_is_only_a_little_like_another_is_not_taken_for_it(workshop, host):
+    made = host(workshop.provider("massgen-a", "openai", kind="backend"))
+    assert "Installed: openai." == hint(made, "backend", "nope")
+    assert "Did you mean 'xai'" in hint(made, "backend", "xia")
+
+
+def test_what_gives_tools_is_called_a_source_of_them(host):
+    with pytest.raises(PluginNotFound, match="no source of tools 'zzzzzz' is installed"):
+        host().get("tools", "zzzzzz")
+    assert "No source of tools is installed." == hint(host(), "tools", "zzzzzz")
+
+
 def test_a_name_of_another_kind_says_which(workshop, host):
     made = host(workshop.provider("massgen-a", "one"))
     assert "'one' is a embedder" not in hint(made, "strategy", "one")
