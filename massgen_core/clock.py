@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 from typing import Protocol
+
+
+def utc(seconds: float) -> datetime | None:
+    """A point in time of the calendar; None for one in a year that it does not have.
+
+    Args:
+        seconds: Since the Unix epoch.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 class Clock(Protocol):

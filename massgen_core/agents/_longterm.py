@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.clock import utc
 from massgen_core.errors import MassgenError, RecordConflict
 from massgen_core.events import MemoryDegraded, MemoryRecalled
 from massgen_core.memory import Memory, NewMemory, Scope, ScopeLike, scope_of
@@ -154,7 +154,7 @@ def _memories(messages: Sequence[Message], scope: Scope, agent: str) -> Iterator
             text=text,
             scope=scope,
             speaker=speaker or (agent if message.role == "assistant" else message.role),
-            event_time=message.created_at,
+            event_time=message.created_at if utc(message.created_at) else None,
             trust=_TRUST.get(message.role, 0.5),
             source_ids=(),
             producer="journal",
@@ -180,7 +180,8 @@ _STANDING: Final = ("instruction", "preference")
 def _line(hit: Hit) -> str:
     record = hit.record
     when = record.event_time if record.event_time is not None else record.recorded_at
-    day = datetime.fromtimestamp(when, UTC).date().isoformat()
+    moment = utc(when)
+    day = f"{when:.0f} s" if moment is None else moment.date().isoformat()
     who = f", {record.speaker}" if record.speaker else ""
     standing = f"standing {record.kind}: " if "pinned" in hit.reasons else ""
     return f"- [{day}{who}] {standing}{record.text}"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.agents._tools import Tool
+from massgen_core.clock import utc
 from massgen_core.context import LexicalIndex, handle_of, page_end, terms_of
 from massgen_core.errors import InvalidArgument
 from massgen_core.messages import Text, ToolCall, ToolResult, ToolSpec
@@ -191,7 +191,8 @@ def _rendered(message: Message) -> str:
 def _who(message: Message) -> str:
     author = message.meta.get("author")
     name = f" {author}" if isinstance(author, str) else ""
-    when = datetime.fromtimestamp(message.created_at, UTC).isoformat(" ", "seconds")
+    moment = utc(message.created_at)
+    when = f"{message.created_at:.0f} s" if moment is None else moment.isoformat(" ", "seconds")
     return f"[{message.role}{name}, {when}]"
 
 

@@ -14,7 +14,7 @@ from massgen_core.agents import Agent, LongTerm
 from massgen_core.errors import InvalidArgument, StorageFull
 from massgen_core.events import MemoryDegraded, MemoryRecalled, TurnFinished
 from massgen_core.memory import Memory
-from massgen_core.messages import user
+from massgen_core.messages import Message, Text, user
 from massgen_core.sessions import SessionStore
 from massgen_core.testing import ScriptedBackend
 
@@ -472,3 +472,11 @@ def test_a_memory_that_was_changed_before_it_was_marked_stops_nothing(tmp_path):
     texts = set(remembered(tmp_path, query="My cat and my dog"))
     assert {"My cat is called Mimi.", "My dog is called Wuff."} <= texts
     assert "My cat is called Miau." not in texts
+
+
+def test_a_message_of_a_year_that_no_calendar_has_is_remembered_without_it(tmp_path):
+    said = Message("user", (Text("My cat is called Miau."),), "m1", 1.7e12)
+    events, _ = turn(tmp_path, "one", said, ["Noted."])
+    assert not [event for event in events if event.kind == "memory.degraded"]
+    (record,) = [one for one in timeline(tmp_path) if one.speaker == "user"]
+    assert ("My cat is called Miau.", None) == (record.text, record.event_time)
