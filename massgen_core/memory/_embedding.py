@@ -131,7 +131,7 @@ class Vectorizer:
     async def _keep_filling(self) -> None:
         for pause in _PAUSES:
             if await self.fill():
-                self._loaded.drop_unembedded()  # another process may have made them
+                await self._loaded.drop_unembedded()  # another process may have made them
                 return
             await asyncio.sleep(pause)
 

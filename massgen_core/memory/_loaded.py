@@ -73,6 +73,11 @@ class Loaded:
                     self.damaged.append(damage)
             self._seq = read.head
 
+    async def lacks_vectors(self) -> bool:
+        """Whether records have none, once what is being read is there."""
+        async with self._lock:
+            return self.embedded < 1
+
     def give_vectors(self, vectors: dict[int, array[float]]) -> None:
         """Takes in vectors that were made later."""
         known = set(self.ids.values())
@@ -142,10 +147,11 @@ class LoadedScopes:
         for loaded in self._kept.values():
             loaded.give_vectors(vectors)
 
-    def drop_unembedded(self) -> None:
+    async def drop_unembedded(self) -> None:
         """Forgets the indexes that lack vectors: they are made again with what is on disk."""
-        for scopes in [scopes for scopes, one in self._kept.items() if one.embedded < 1]:
-            del self._kept[scopes]
+        for scopes, loaded in list(self._kept.items()):
+            if await loaded.lacks_vectors():
+                self._kept.pop(scopes, None)
 
     def clear(self) -> None:
         """Forgets all indexes; they are made again when they are asked for."""

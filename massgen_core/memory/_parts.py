@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from heapq import nlargest, nsmallest
+from heapq import nsmallest
 from operator import add
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,13 @@ def by_words(
     """
     before, after, asks, of = texts.threads.before, texts.threads.after, texts.asks, words.get
     own = [of(slot, 0.0) for slot in slots]
-    near = []
-    for slot in slots:
-        back = before[slot]
-        earlier = of(back, 0.0) * (1 + weights.ANSWER * asks[back])
-        near.append(weights.NEAR * (earlier + of(after[slot], 0.0)))
+    earlier = weights.NEAR, weights.NEAR * (1 + weights.ANSWER)
+    near = [
+        of(back, 0.0) * earlier[asks[back]] + of(on, 0.0) * weights.NEAR
+        for back, on in [(before[slot], after[slot]) for slot in slots]
+    ]
     highest = max(map(add, near, own), default=0.0)
-    windows = texts.windows(terms, frozenset(slots))
+    windows = texts.windows(terms, slots)
     around = [windows.get(slot, 0.0) for slot in slots]
     return {
         "text": _scaled(own, 1.0, highest),
@@ -46,12 +46,13 @@ def by_words(
 
 def sittings(texts: Texts, slots: Sequence[int], totals: Sequence[float]) -> list[float]:
     """What the best text of its sitting gives each; one that stands alone is its own best."""
-    of = [texts.threads.sitting[slot] for slot in slots]
+    sitting = texts.threads.sitting
+    of = [sitting[slot] for slot in slots]
     best: dict[int, float] = {}
-    for sitting, total in zip(of, totals, strict=True):
-        if total > best.get(sitting, 0.0):
-            best[sitting] = total
-    return [weights.SITTING * best.get(sitting, 0.0) for sitting in of]
+    for name, total in zip(of, totals, strict=True):
+        if total > best.get(name, 0.0):
+            best[name] = total
+    return [weights.SITTING * best.get(name, 0.0) for name in of]
 
 
 def speakers(texts: Texts, terms: Sequence[str], slots: Sequence[int]) -> list[float]:
@@ -63,10 +64,10 @@ def speakers(texts: Texts, terms: Sequence[str], slots: Sequence[int]) -> list[f
     if not named:
         return []
     names = [term for term in terms if texts.known_speakers.named([term])]
+    speakers = texts.speakers
     return [
-        weights.SPEAKER
-        * (texts.speakers[slot] in named if texts.speakers[slot] else texts.has(slot, names))
-        for slot in slots
+        weights.SPEAKER if name in named or (not name and texts.has(slot, names)) else 0.0
+        for name, slot in [(speakers[slot], slot) for slot in slots]
     ]
 
 
@@ -102,7 +103,7 @@ def best(scores: Mapping[int, float], numbers: Sequence[int], count: int) -> lis
     """The slots with the highest scores above 0; of the same score, those with low numbers."""
     if len(scores) <= count:
         return list(scores)
-    limit = nlargest(count, scores.values())[-1]
+    limit = sorted(scores.values())[-count]
     above = [slot for slot, score in scores.items() if score > limit]
     level = [slot for slot, score in scores.items() if score == limit]
     return above + nsmallest(count - len(above), level, key=numbers.__getitem__)

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Collection
 
 _NONE: Final = 0
 """The slot before the first and after the last; it links to itself, so that walks need no test."""
@@ -80,7 +80,7 @@ class Threads:
         before, after = self.before[slot], self.after[slot]
         return self.before[before], before, slot, after, self.after[after]
 
-    def windows(self, slots: AbstractSet[int]) -> set[int]:
+    def windows(self, slots: Collection[int]) -> set[int]:
         """All slots in the windows of some; 0 among them where a window is cut short."""
         before, after = self.before, self.after
         back, on = {before[slot] for slot in slots}, {after[slot] for slot in slots}
