@@ -132,7 +132,7 @@ class Database(Closing):
             StorageBusy: Another process held the write lock for too long.
             StorageReadOnly: The database was opened for reading only.
         """
-        return await asyncio.wrap_future(self._open_writer().submit(fn))
+        return await self._open_writer().submit(fn)
 
     async def read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """What `fn` returns; it sees one state of the file, and waits for no write."""
@@ -143,7 +143,7 @@ class Database(Closing):
 
     async def settle(self) -> None:
         """Return when every write asked for before has ended, cancelled callers' too."""
-        await asyncio.wrap_future(self._open_writer().submit(lambda _: None, alone=True))
+        await self._open_writer().submit(lambda _: None, alone=True)
 
     async def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it: no deleted text is left in it.
@@ -151,7 +151,7 @@ class Database(Closing):
         Returns:
             Whether it is empty; not if somebody still reads an older state.
         """
-        return await asyncio.wrap_future(self._open_writer().submit(checkpoint, alone=True))
+        return await self._open_writer().submit(checkpoint, alone=True)
 
     async def vacuum(self, *, whole: bool = False) -> int:
         """Gives pages that hold nothing any more back to the file system; the bytes it were.
@@ -165,7 +165,7 @@ class Database(Closing):
             StorageBusy: Another process held it for too long.
         """
         work = partial(vacuum, whole=whole, path=self.path)
-        return await asyncio.wrap_future(self._open_writer().submit(work, alone=True))
+        return await self._open_writer().submit(work, alone=True)
 
     async def scrub(self) -> bool:
         """Writes the file anew, so that no deleted text is left in it or in the log.
@@ -190,7 +190,7 @@ class Database(Closing):
             OSError: It cannot be written.
         """
         copy = partial(copy_aside, path=self.path, now=clock.now())
-        return await asyncio.wrap_future(self._open_writer().submit(copy, alone=True))
+        return await self._open_writer().submit(copy, alone=True)
 
     async def snapshot(self, target: Path) -> None:
         """A complete copy of the file as it is now, at `target`; writes go on meanwhile.
