@@ -151,5 +151,5 @@ class Vectorizer:
         pairs = list(zip(records, data, strict=True))
         store = partial(put_vectors, embedder=embedder.identity, pairs=pairs)
         await self._database.write(store)
-        self._loaded.give_vectors({one.seq: unpacked(raw) for one, raw in pairs})
+        await self._loaded.give_vectors({one.seq: unpacked(raw) for one, raw in pairs})
         return True

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from massgen_core.memory import NewMemory, Plugins, Scope
+from massgen_core.memory._ranking import ScopeIndex
 from massgen_core.memory._table import in_scopes
 
 ADA = {"user": "ada"}
@@ -118,6 +121,31 @@ def test_what_a_recall_loads_outlasts_the_search_for_missing_vectors(run, monkey
     monkeypatch.setattr("massgen_core.memory._loaded.in_scopes", counted)
     run(twice, plugins=Plugins(embedder=Letters()))
     assert 1 == len(loads)
+
+
+def test_other_work_goes_on_while_a_scope_is_loaded(run, monkeypatch):
+    turns, seen = [], []
+
+    async def others():
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    def add(*args):
+        seen.append(len(turns))
+        return added(*args)
+
+    async def work(memory):
+        task = asyncio.create_task(others())
+        await memory.recall("car", scope=ADA)
+        task.cancel()
+
+    run(fill)
+    added = ScopeIndex.add
+    monkeypatch.setattr(ScopeIndex, "add", add)
+    run(work)
+    assert 301 == len(seen)
+    assert 4 < len(set(seen))
 
 
 def test_a_reranker_has_the_last_word(run):
