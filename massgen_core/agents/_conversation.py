@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from massgen_core.sessions import Entry, Session
     from massgen_core.tokens import Calibration
 
+_AT_ONCE: Final = 256
+"""Entries that are taken in before other work of the event loop has its turn: about 5 ms."""
 SHRINK: Final = 0.8
 """After a refusal the next view is at most this share of the refused one."""
 CANCELLED: Final = (
@@ -79,15 +82,18 @@ class Conversation:
         self._seq = 0
         self._busy = False
         self.torn = False
-        self._replay(session.entries)
+        self._catching_up = asyncio.Lock()
 
     async def catch_up(self) -> None:
-        """Takes in what was appended to the journal by others: other models, other agents.
+        """Takes in what the journal has: first all of it, then what others appended.
 
         The view is then theirs, counted by this conversation's tokenizer.
         """
-        if self._session.seq > self._seq:
-            self._replay(await self._session.since(self._seq))
+        async with self._catching_up:
+            if not self._seq:
+                await self._replay(self._session.entries)
+            if self._session.seq > self._seq:
+                await self._replay(await self._session.since(self._seq))
 
     async def aclose(self) -> None:
         """Stops what is made in the background."""
@@ -323,20 +329,25 @@ class Conversation:
                 hint="Pass what the user says as the second argument of run.",
             )
 
-    def _replay(self, entries: Sequence[Entry]) -> None:
-        fits = [entry.seq for entry in entries if entry.kind == "fit"]
-        for entry in entries:
+    async def _replay(self, entries: Sequence[Entry]) -> None:
+        newest = max((entry.seq for entry in entries if entry.kind == "fit"), default=0)
+        for place, entry in enumerate(entries, 1):
+            self._replay_entry(entry, newest=entry.seq == newest)
             self._seq = entry.seq
-            match entry.kind:
-                case "message":
-                    same = entry.tokenizer == self.window.engine.counter.name
-                    self._take(entry.message, entry.tokens if same else None)
-                case "fit":
-                    self._replay_fit(entry.body, newest=entry.seq == fits[-1])
-                case "usage":
-                    self._replay_usage(entry.body)
-                case "note":
-                    self._replay_note(entry.body)
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _replay_entry(self, entry: Entry, *, newest: bool) -> None:
+        match entry.kind:
+            case "message":
+                same = entry.tokenizer == self.window.engine.counter.name
+                self._take(entry.message, entry.tokens if same else None)
+            case "fit":
+                self._replay_fit(entry.body, newest=newest)
+            case "usage":
+                self._replay_usage(entry.body)
+            case "note":
+                self._replay_note(entry.body)
 
     def _replay_fit(self, body: Mapping[str, Any], *, newest: bool) -> None:
         self.order.changed()

@@ -39,16 +39,21 @@ class Standing(NamedTuple):
     state: str
     rev: int
     before: str | None = None
-    """The text that `undo` brings back; not compared."""
+    """The text that `undo` brings back; not compared, nor is what follows."""
+    sources: tuple[str, ...] = ()
+    purged: bool = False
 
     def same(self, other: Standing | None) -> bool:
         return other is not None and self[:3] == other[:3]
 
-    def gone(self) -> Standing:
-        return Standing("", "tombstone", self.rev + 1)
+    def gone(self, *, purged: bool = False) -> Standing:
+        return Standing("", "tombstone", self.rev + 1, purged=purged)
 
     def marked(self, state: str) -> Standing:
-        return Standing(self.text, state, self.rev + 1)
+        return self._replace(state=state, rev=self.rev + 1, before=None)
+
+    def saying(self, text: str, before: str | None) -> Standing:
+        return self._replace(text=text, rev=self.rev + 1, before=before)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,9 @@ class Actor:
 
     def _more(self, count: int) -> tuple[list[NewMemory], State]:
         news = [self._new(self.state.made + number) for number in range(count)]
-        records = {str(new.id): Standing(new.text, "active", 1) for new in news}
+        records = {
+            str(new.id): Standing(new.text, "active", 1, sources=new.source_ids) for new in news
+        }
         return news, replace(self.state.having(**records), made=self.state.made + count)
 
     async def add(self) -> None:
@@ -129,7 +136,7 @@ class Actor:
     async def update(self) -> None:
         name = await self._one("active")
         was, text = self.state.records[name], self._text()
-        after = self.state.having(**{name: Standing(text, "active", was.rev + 1, was.text)})
+        after = self.state.having(**{name: was.saying(text, was.text)})
         self.begin("update", after)
         await self.memory.update(name, text=text, expected_rev=was.rev)
         self.done("update", after)
@@ -139,7 +146,7 @@ class Actor:
             await self.update()
         name = self.rnd.choice(self._undoable())
         now = self.state.records[name]
-        after = self.state.having(**{name: Standing(now.before or "", "active", now.rev + 1)})
+        after = self.state.having(**{name: now.saying(now.before or "", None)})
         self.begin("undo", after)
         await self.memory.undo(name)
         self.done("undo", after)
@@ -166,7 +173,7 @@ class Actor:
         purged = {one.record.id for one in plan.purged}
         after = self.state.having(
             **{one: self.state.records[one].marked("invalidated") for one in marked},
-            **{one: self.state.records[one].gone() for one in purged},
+            **{one: self.state.records[one].gone(purged=True) for one in purged},
         )
         self.begin("gc", after)
         await self.memory.gc(**options)
@@ -223,13 +230,19 @@ class Actor:
 
 
 def restored(then: dict[str, Standing], now: dict[str, Standing]) -> dict[str, Standing]:
-    """What a snapshot brings back: all of it but what was erased since, which stays erased."""
-    stones = {name: Standing("", "tombstone", 1) for name, one in now.items() if _is_stone(one)}
-    back = {
-        name: one.gone() if name in stones and not _is_stone(one) else one
-        for name, one in then.items()
-    }
-    return {**stones, **back}
+    """What a snapshot brings back: all of it but what was erased since, which stays erased.
+
+    What was made of something forgotten goes with it, where it is only known to the snapshot too.
+    """
+    stones = {name: one for name, one in now.items() if _is_stone(one)}
+    there = {name: one for name, one in then.items() if not _is_stone(one)}
+    gone = stones.keys() & there.keys()
+    forgotten = {name for name in gone if not stones[name].purged}
+    while more := {n for n, one in there.items() if forgotten & {*one.sources}} - forgotten:
+        forgotten |= more
+    erased = {name: there[name].gone(purged=name not in forgotten) for name in gone | forgotten}
+    buried = {name: Standing("", "tombstone", 1, purged=one.purged) for name, one in stones.items()}
+    return {**buried, **then, **erased}
 
 
 def _is_stone(standing: Standing) -> bool:
@@ -238,13 +251,13 @@ def _is_stone(standing: Standing) -> bool:
 
 async def standing(memory: Memory, record_id: str) -> Standing:
     record = await memory.get(record_id)
-    return Standing(record.text, record.state, record.rev)
+    return Standing(record.text, record.state, record.rev, sources=record.source_ids)
 
 
 async def found(memory: Memory, *known: State) -> State:
     """The state as it is on disk; `known` names ids and snapshots that may be there."""
     records = {
-        one.id: Standing(one.text, one.state, one.rev)
+        one.id: Standing(one.text, one.state, one.rev, sources=one.source_ids)
         for one in await memory.timeline({}, states=ALL)
     }
     active = {name for name, one in records.items() if one.state == "active"}
