@@ -42,6 +42,7 @@ class Standing(NamedTuple):
     """The text that `undo` brings back; not compared, nor is what follows."""
     sources: tuple[str, ...] = ()
     purged: bool = False
+    """Whether it went because it was no longer needed, so that what was made of it may stay."""
 
     def same(self, other: Standing | None) -> bool:
         return other is not None and self[:3] == other[:3]
@@ -251,7 +252,8 @@ def _is_stone(standing: Standing) -> bool:
 
 async def standing(memory: Memory, record_id: str) -> Standing:
     record = await memory.get(record_id)
-    return Standing(record.text, record.state, record.rev, sources=record.source_ids)
+    purged = (await memory.history(record_id))[-1].op == "purge"
+    return Standing(record.text, record.state, record.rev, sources=record.source_ids, purged=purged)
 
 
 async def found(memory: Memory, *known: State) -> State:

@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acting import (
@@ -200,7 +200,7 @@ class Driver:
             if not same(now, told.state):
                 assert await self._is_done(memory, now), self._differs(now)
                 self.happened += 1
-            self._check_snapshots(await memory.snapshots(), now)
+            now = self._with_snapshots(now, [one.path for one in await memory.snapshots()])
             await memory.forget(await memory.remember("tea goes on", scope={"user": "ada"}))
         if self.old:
             assert await sessions_of_v1(self.path) == SESSION_OF_V1
@@ -212,19 +212,26 @@ class Driver:
             return await is_consolidated(memory, self.told.state, now)
         return self.told.pending is not None and same(now, self.told.pending)
 
-    def _check_snapshots(self, listed, now: State) -> None:
-        """Every one is whole, and none that was acknowledged is lost but the oldest."""
-        for one in listed:
-            check_snapshot(one.path)
-        paths = {path for path, _ in now.snapshots}
+    def _with_snapshots(self, now: State, listed: list[Path]) -> State:
+        """What is there, with a snapshot that was done and not acknowledged.
+
+        Every one is whole, and none that was acknowledged is lost but the oldest.
+        """
+        for path in listed:
+            check_snapshot(path)
         must = [path for path, _ in self.told.state.snapshots][-KEEP + 1 :]
-        assert paths >= set(must), f"snapshots are lost: {must}, {paths}"
+        assert {*must} <= {*listed}, f"snapshots are lost: {must}, {listed}"
+        known = [path for path, _ in now.snapshots]
+        fresh = [path for path in listed if path not in known]
+        assert len(fresh) <= (self.told.doing == "snapshot"), f"whose snapshots are {fresh}?"
+        more = tuple((path, self.told.state.records) for path in fresh)
+        return replace(now, snapshots=now.snapshots + more)
 
     def _adopted(self, now: State) -> State:
         """What is there, with what undo brings back where nothing changed since."""
         known = {**self.told.state.records, **(self.told.pending or self.told.state).records}
         records = {
-            name: known[name] if name in known and known[name].same(one) else one
+            name: one._replace(before=known[name].before) if one.same(known.get(name)) else one
             for name, one in now.records.items()
         }
         return now.with_records(records)
