@@ -77,8 +77,21 @@ async def alone_in(folder: Path) -> AsyncIterator[None]:
 
 
 def describe(file: Path, now: float) -> Snapshot:
-    """Writes the manifest of a copy; from then on it is a snapshot."""
+    """Writes the manifest of a copy; from then on it is a snapshot.
+
+    Raises:
+        StorageCorrupt: `restore` would refuse it; it is deleted.
+    """
     with closing(_opened(file)) as conn:
+        report = verify(conn)
+        if not report.ok:
+            file.unlink()
+            raise StorageCorrupt(
+                f"the database is damaged, and a snapshot of it would be of no use: "
+                f"{report.problems[0].place}: {report.problems[0].what}",
+                path=str(file),
+                hint="`mgc memory repair` mends it. The snapshots that there are stay.",
+            )
         one: Callable[[str], int] = lambda query: conn.execute(query).fetchone()[0]  # noqa: E731
         snapshot = Snapshot(
             file,

@@ -122,6 +122,25 @@ def test_only_the_newest_are_kept(run, clock):
     assert not paths[0].exists()
 
 
+def test_a_damaged_file_pushes_no_good_snapshot_out(run, tmp_path):
+    async def snap(memory):
+        return await memory.snapshot(keep=1)
+
+    run(lambda memory: memory.remember("tea one", scope=ADA))
+    made = run(snap)
+    with closing(sqlite3.connect(tmp_path / "massgen.db")) as conn, conn:
+        conn.execute("UPDATE memory_log SET text = 'coffee'")
+    with pytest.raises(StorageCorrupt, match="it does not match its hash"):
+        run(snap)
+
+    assert [made] == run(lambda memory: memory.snapshots())
+    assert {made.path.name, f"{made.path.name}.json", ".lock"} == {
+        each.name for each in made.path.parent.iterdir()
+    }
+    run(lambda memory: memory.restore(made.path))
+    assert ["tea one"] == run(texts)
+
+
 @pytest.mark.parametrize("place", [0, 100, 5000, -1])
 def test_a_damaged_snapshot_is_refused_and_nothing_changes(run, place):
     async def work(memory):
