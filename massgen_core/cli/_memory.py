@@ -316,7 +316,7 @@ def forget(
     for place in receipt.mentions:
         cli.note(f"the same words stand in session entry {place}: a memory of its own")
     for copy in receipt.copies:
-        cli.note(f"may still be in the copy {copy}")
+        cli.note(f"may still be in {copy}")
     for snapshot in receipt.snapshots:
         cli.note(f"still in the snapshot {snapshot}")
     for name in receipt.behind:

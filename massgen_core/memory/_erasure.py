@@ -14,7 +14,7 @@ from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from massgen_core.memory._ledger import Call, May
@@ -53,8 +53,9 @@ class Receipt:
             ``SESSION#ENTRY``: they are memories of their own, and stay until they are forgotten.
         behind: Indexes that could not be told yet; they are told when they work again.
         snapshots: Snapshots that still hold it.
-        copies: Other copies of the file beside it that may hold it: from before a migration, a
-            repair or a restore.
+        copies: What lies beside the file and may hold it: copies from before a migration, a repair
+            or a restore, and folders of indexes that are not open. These may be deleted: an index
+            is made again when it is used again.
         scrubbed: Whether the file was written anew and its log emptied, so that no stale copy is
             left in their unused parts; not while somebody else holds the file. `Memory.compact`
             makes up for it.
@@ -108,10 +109,20 @@ def erasure(
     return replace(receipt, entry=entry)
 
 
-def copies_of(path: Path) -> list[str]:
-    """Files beside the database that were copied from it or were in its place."""
+def copies_of(path: Path, indexes: Collection[str]) -> list[str]:
+    """What lies beside the database and was copied from it, was in its place, or was made of it.
+
+    Args:
+        path: The database file.
+        indexes: Those that are open.
+    """
     patterns = ("v*.bak", "damaged-*", "before-restore-*", "incoming", "incoming.tmp")
     found = {one for each in patterns for one in path.parent.glob(f"{escape(path.name)}.{each}")}
+    found.update(
+        one
+        for one in path.parent.glob(f"{escape(path.stem)}.indexes/*")
+        if one.name not in indexes and one.is_dir() and any(one.iterdir())
+    )
     return sorted(map(str, found))
 
 

@@ -145,12 +145,12 @@ class Keeping(Closing):
         scrubbed = await self._database.scrub()
         for feed in self._feeds:
             await feed.catch_up()
-        behind = tuple(feed.name for feed in self._feeds if feed.broken)
+        names = [feed.name for feed in self._feeds]
         return replace(
             receipt,
-            behind=behind,
+            behind=tuple(feed.name for feed in self._feeds if feed.broken),
             snapshots=tuple(str(one.path) for one in await self.snapshots() if holds(one, records)),
-            copies=tuple(await asyncio.to_thread(copies_of, self._database.path)),
+            copies=tuple(await asyncio.to_thread(copies_of, self._database.path, names)),
             scrubbed=scrubbed,
         )
 

@@ -124,3 +124,15 @@ def test_a_folder_that_was_deleted_while_it_was_open_cannot_be_saved(tmp_path):
     made.restart(keep=False)
     assert (0, True) == (made.state.watermark, made.intact())
     made.close()
+
+
+def test_forgetting_names_indexes_that_are_not_open(run, tmp_path):
+    async def work(memory):
+        record_id = await memory.remember("tea", scope={"user": "ada"})
+        return await memory.forget(record_id)
+
+    for name in ("chroma", "mem0"):
+        (tmp_path / "massgen.indexes" / name).mkdir(parents=True)
+    (tmp_path / "massgen.indexes" / "mem0" / "texts.db").write_bytes(b"tea")
+
+    assert (str(tmp_path / "massgen.indexes" / "mem0"),) == run(work).copies
