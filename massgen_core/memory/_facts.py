@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +44,7 @@ At most 200 words, in the language of the messages.
 
 Answer with one JSON object and nothing else: {"summary": "..."}
 """
+_NOTHING: Final = re.compile(r"\s*(?:```(?:json)?)?\s*\[\s*\]\s*(?:```)?\s*")
 _READ: Final = 200_000
 """Characters of an answer that are looked at."""
 _STARTS: Final = 64
@@ -83,9 +85,7 @@ class Facts:
         said = {f"m{number}": one for number, one in enumerate(messages, 1)}
         before = {f"k{number}": one for number, one in enumerate(known, 1)}
         answer = await self._asks(_FACTS, f"{_known(before)}\n{_messages(said)}")
-        found = next((one for one in _objects(answer) if "memories" in one), {}).get("memories")
-        if not isinstance(found, list):
-            raise _unusable(answer)
+        found = _listed(answer)
         ids = {name: one.id for name, one in (*said.items(), *before.items())}
         return [_proposal(one, ids) for one in found if isinstance(one, dict)]
 
@@ -172,6 +172,22 @@ def _objects(answer: object) -> Iterator[dict[str, Any]]:
         start = text.find("{", end)
 
 
+def _listed(answer: object) -> list[Any]:
+    """The memories in an answer: in the object that was asked for, or just in a list.
+
+    Raises:
+        ExtractionFailed: There are none, and no empty list either.
+    """
+    objects = list(_objects(answer))
+    for one in objects:
+        if isinstance(one.get("memories"), list):
+            return list(one["memories"])
+    bare = [one for one in objects if "text" in one]
+    if bare or (isinstance(answer, str) and _NOTHING.fullmatch(answer)):
+        return bare
+    raise _unusable(answer)
+
+
 def _proposal(given: Mapping[str, Any], ids: Mapping[str, str]) -> Proposal:
     """What the model said, its short ids replaced; what is wrong with it the core says."""
     return Proposal(
@@ -179,8 +195,8 @@ def _proposal(given: Mapping[str, Any], ids: Mapping[str, str]) -> Proposal:
         kind=given.get("kind") or "fact",
         source_ids=_long(given.get("from"), ids),
         supersedes=_long(given.get("replaces"), ids),
-        confidence=_otherwise(given.get("confidence"), 0.8),
-        importance=_otherwise(given.get("importance"), 0.5),
+        confidence=_share(given.get("confidence"), 0.8),
+        importance=_share(given.get("importance"), 0.5),
         event_time=_time(given.get("date")),
     )
 
@@ -191,8 +207,10 @@ def _long(given: object, ids: Mapping[str, str]) -> list[str]:
     return [ids.get(one, one) if isinstance(one, str) else repr(one) for one in some]
 
 
-def _otherwise(given: Any, default: float) -> Any:
-    return default if given is None else given
+def _share(given: object, default: float) -> float:
+    """A number from 0 to 1; a memory whose model did not keep to that is better than none."""
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    return given if number and 0 <= given <= 1 else default  # type: ignore[operator, return-value]
 
 
 def _time(given: object) -> float | None:

@@ -445,6 +445,8 @@ ONE = {"kind": "preference", "text": "Ada likes tea.", "from": ["m1"], "replaces
         "Sure! Here it is:\n```json\n" + json.dumps({"memories": [ONE]}, indent=1) + "\n```\nBye {",
         "<think>{maybe} {'x': 1}</think>" + json.dumps({"memories": [ONE]}),
         json.dumps({"thought": "x"}) + json.dumps({"memories": [ONE, "no", None]}),
+        json.dumps([ONE]),
+        json.dumps({"memories": [{**ONE, "confidence": 90, "importance": "high", "date": "soon"}]}),
     ],
 )
 def test_facts_reads_json_however_a_model_wraps_it(answer):
@@ -459,7 +461,7 @@ def test_facts_reads_json_however_a_model_wraps_it(answer):
 
 @pytest.mark.parametrize(
     "answer",
-    ["", "I cannot do that.", "[]", '{"memories": 7}', '{"memories": [', "{" * 100_000, None, 7],
+    ["", "I cannot do that.", "[1]", '{"memories": 7}', '{"memories": [', "{" * 100_000, None, 7],
 )
 @pytest.mark.parametrize("kind", [Facts, Summaries])
 def test_an_answer_that_cannot_be_used_is_an_error(answer, kind):
@@ -468,8 +470,9 @@ def test_an_answer_that_cannot_be_used_is_an_error(answer, kind):
         asyncio.run(kind(asks).extract(said("x"), []))
 
 
-def test_nothing_to_remember_is_an_answer():
-    asks, _ = asking('{"memories": []}')
+@pytest.mark.parametrize("answer", ['{"memories": []}', "[]", "```json\n[]\n```\n"])
+def test_nothing_to_remember_is_an_answer(answer):
+    asks, _ = asking(answer)
     assert [] == asyncio.run(Facts(asks).extract(said("x"), []))
 
 
