@@ -112,8 +112,8 @@ def planned(conn: sqlite3.Connection, scope: Scope, before: float, *, ask: bool)
 def merged(group: Sequence[MemoryRecord]) -> NewMemory:
     """The memory that takes the place of a group that says the same as its first.
 
-    It has the sources of all, is trusted as the least trusted, and as important as the most
-    important.
+    It has the sources of all, and is as important as the most important; all of a group are
+    trusted alike.
     """
     first = group[0]
     given = {each.name: getattr(first, each.name) for each in fields(NewMemory)}
@@ -126,7 +126,6 @@ def merged(group: Sequence[MemoryRecord]) -> NewMemory:
             "supersedes": tuple(one.id for one in group),
             "source_ids": tuple(dict.fromkeys(each for one in group for each in one.source_ids)),
             "tags": tuple(dict.fromkeys(each for one in group for each in one.tags)),
-            "trust": min(one.trust for one in group),
             "confidence": max(one.confidence for one in group),
             "importance": max(one.importance for one in group),
             "pinned": any(one.pinned for one in group),
