@@ -138,7 +138,7 @@ def test_thinking_text_and_calls_become_events(server):
         TextDelta("look."),
         ToolCalled(ToolCall("toolu_1", "look", '{"at": "x"}')),
         ToolCalled(ToolCall("toolu_2", "stop", "{}")),
-        Usage(prompt=60, completion=7, cached=30, reasoning=4),
+        Usage(prompt=60, completion=7, cached=30, reasoning=4, cache_write=20),
         Finished("tool_calls", "claude-sonnet-5-5-20261001"),
     ] == ask(server.url)
 
@@ -146,7 +146,7 @@ def test_thinking_text_and_calls_become_events(server):
 def test_counts_of_the_end_replace_those_of_the_start(server):
     server.says(START, *text(0, "Hi"), *end("end_turn", input_tokens=5, cache_read_input_tokens=0))
     [usage] = [event for event in ask(server.url) if isinstance(event, Usage)]
-    assert Usage(prompt=25, completion=7, cached=0) == usage
+    assert Usage(prompt=25, completion=7, cached=0, cache_write=20) == usage
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ class Answer:
             prompt=count("input_tokens", 0) + cached + written,
             completion=count("output_tokens", 0),
             cached=cached,
+            cache_write=written,
             reasoning=min(count("thinking_tokens", 0), count("output_tokens", 0)),
         )
 

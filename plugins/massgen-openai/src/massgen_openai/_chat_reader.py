@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.clock import uuid7
@@ -52,7 +52,7 @@ _FAULTS: Final = {
 class _Call:
     id: str = ""
     name: str = ""
-    arguments: str = ""
+    arguments: list[str] = field(default_factory=list)
 
 
 class ChatReader:
@@ -200,9 +200,10 @@ class ChatReader:
         call.id = call.id or known
         call.name = call.name or function.get("name") or ""
         arguments = function.get("arguments")
-        call.arguments += arguments if isinstance(arguments, str) else ""
+        if isinstance(arguments, str):
+            call.arguments.append(arguments)
 
     def _whole(self, call: _Call) -> ToolCall:
         cut = REASONS.get(self._reason) == "length" and call is self._calls[-1]
         empty = "" if cut else "{}"  # a cut call must not run with no arguments
-        return ToolCall(call.id or f"call_{uuid7()}", call.name, call.arguments or empty)
+        return ToolCall(call.id or f"call_{uuid7()}", call.name, "".join(call.arguments) or empty)
