@@ -38,7 +38,7 @@ from massgen_core.memory._snapshots import (
     holds,
     new_name,
     prune,
-    snapshots_in,
+    snapshots_of,
 )
 from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
 from massgen_core.memory._usage import Usage
@@ -198,8 +198,8 @@ class Keeping(Closing):
         """A complete, checked copy of the database file, sessions included; writes go on meanwhile.
 
         Args:
-            folder: Where to put it; ``massgen.db.snapshots`` beside the file if omitted.
-            keep: How many snapshots to keep there, this one among them; all if omitted.
+            folder: One that no file of the same name uses; ``massgen.db.snapshots`` if omitted.
+            keep: How many of its snapshots to keep there, this one among them; all if omitted.
 
         Raises:
             InvalidArgument: `keep` is less than 1.
@@ -209,8 +209,7 @@ class Keeping(Closing):
         if keep is not None and keep < 1:
             raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
         await self._usage.flush()
-        place = self._snapshots_at(folder)
-        with translating(place):
+        with translating(place := self._snapshots_at(folder)):
             return await self._snapshot(place, keep)
 
     async def _snapshot(self, place: Path, keep: int | None) -> Snapshot:
@@ -220,12 +219,13 @@ class Keeping(Closing):
             await self._database.snapshot(file)
             made = await asyncio.to_thread(describe, file, now)
             if keep is not None:
-                await asyncio.to_thread(prune, place, keep, made)
+                await asyncio.to_thread(prune, self._database.path, keep, made)
         return made
 
     async def snapshots(self, folder: PathLike | None = None) -> list[Snapshot]:
-        """The snapshots of a folder, oldest first; of the one beside the file if omitted."""
-        return await asyncio.to_thread(snapshots_in, self._snapshots_at(folder))
+        """This file's snapshots in a folder, oldest first; in the one beside it if omitted."""
+        where = self._snapshots_at(folder)
+        return await asyncio.to_thread(snapshots_of, self._database.path, where)
 
     def _snapshots_at(self, folder: PathLike | None) -> Path:
         return folder_of(self._database.path) if folder is None else path_of("folder", folder)

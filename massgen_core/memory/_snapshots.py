@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass
@@ -123,17 +124,24 @@ def _write_manifest(manifest: Path, text: str) -> None:
     sync_folder(manifest.parent)
 
 
-def snapshots_in(folder: Path) -> list[Snapshot]:
-    """The snapshots of a folder, oldest first; copies without a manifest are none."""
-    if not folder.is_dir():
-        return []
-    found = [_read(manifest) for manifest in folder.glob("*.json")]
+def snapshots_of(path: Path, folder: Path | None = None) -> list[Snapshot]:
+    """The snapshots of a database file, oldest first; copies without a manifest are none.
+
+    Args:
+        path: The database file; what has another name is not its.
+        folder: Where they are; beside it if omitted.
+    """
+    folder = folder or folder_of(path)
+    found = [_read(_manifest_of(copy)) for copy in _copies(path, folder)]
     return sorted((one for one in found if one), key=lambda one: (one.created_at, one.path.name))
 
 
-def snapshots_of(path: Path) -> list[Snapshot]:
-    """The snapshots that lie beside a database file, oldest first."""
-    return snapshots_in(folder_of(path))
+def _copies(path: Path, folder: Path) -> list[Path]:
+    """Files of the folder that are named as a snapshot of the database is."""
+    ours = re.compile(rf"{re.escape(path.name)}\.snapshot-\d{{8}}T\d{{6}}Z(-\d+)?")
+    if not folder.is_dir():
+        return []
+    return [each for each in folder.iterdir() if ours.fullmatch(each.name) and each.is_file()]
 
 
 def holds(snapshot: Snapshot, records: Iterable[MemoryRecord]) -> bool:
@@ -145,16 +153,20 @@ def holds(snapshot: Snapshot, records: Iterable[MemoryRecord]) -> bool:
     )
 
 
-def prune(folder: Path, keep: int, made: Snapshot) -> list[Snapshot]:
+def prune(path: Path, keep: int, made: Snapshot) -> list[Snapshot]:
     """Deletes the oldest snapshots beyond `keep`, and copies a kill left without a manifest.
 
-    The one that was just `made` stays, whatever the clock said.
+    Args:
+        path: The database file; what is not named after it stays.
+        keep: How many to keep.
+        made: The one that was just made: it stays, whatever the clock said.
     """
-    all_ = snapshots_in(folder)
+    folder = made.path.parent
+    all_ = snapshots_of(path, folder)
     known = {one.path for one in all_}
-    for stray in folder.glob("*.snapshot-*"):
-        if stray.suffix != ".json" and stray not in known:
-            stray.unlink()
+    for copy in _copies(path, folder):
+        if copy not in known:
+            copy.unlink()
     old = [one for one in all_ if one.path != made.path][: max(0, len(all_) - keep)]
     for one in old:
         _manifest_of(one.path).unlink()  # first: without it the copy is no snapshot

@@ -122,6 +122,30 @@ def test_only_the_newest_are_kept(run, clock):
     assert not paths[0].exists()
 
 
+def test_what_others_keep_in_the_folder_stays(tmp_path, clock):
+    shared = tmp_path / "backups"
+
+    async def snap(name, keep):
+        async with Memory.open(tmp_path / name, clock=clock) as memory:
+            clock.time += 60
+            made = await memory.snapshot(shared, keep=keep)
+            return made, await memory.snapshots(shared)
+
+    async def main():
+        first, _ = await snap("a.db", 1)
+        (shared / "vm.snapshot-2026.qcow2").write_bytes(b"not ours")
+        (shared / "a.db.snapshot-20260101T000000Z").mkdir()
+        await snap("b.db", 1)
+        second, listed = await snap("b.db", 1)
+        assert [second] == listed
+        return first
+
+    first = asyncio.run(main())
+    check_snapshot(first.path)
+    assert (shared / "vm.snapshot-2026.qcow2").exists()
+    assert 2 == len(list(shared.glob("*.json")))
+
+
 def test_a_damaged_file_pushes_no_good_snapshot_out(run, tmp_path):
     async def snap(memory):
         return await memory.snapshot(keep=1)
