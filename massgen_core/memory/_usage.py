@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.errors import StorageError
 from massgen_core.memory._stats import count_recalls
 
 if TYPE_CHECKING:
@@ -40,17 +42,31 @@ class Usage:
         self._recalls += 1
         self._answered += any("pinned" not in hit.reasons for hit in hits)
         if len(self._counts) >= _KEPT or self._recalls >= _KEPT:
-            await self.flush()
+            with suppress(StorageError):  # a recall needs no room on the disk; they are kept
+                await self.flush()
 
     async def flush(self) -> None:
-        """Writes down what was counted."""
+        """Writes down what was counted.
+
+        Raises:
+            StorageError: It cannot be written; it is counted on.
+        """
         counts, self._counts = self._counts, {}
         last, self._last = self._last, {}
         asked = self._recalls, self._answered
         self._recalls = self._answered = 0
-        if asked[0] and not self._database.read_only:
-            rows = [(number, times, last[number]) for number, times in counts.items()]
+        if not asked[0] or self._database.read_only:
+            return
+        rows = [(number, times, last[number]) for number, times in counts.items()]
+        try:
             await self._database.write(partial(_add, rows=rows, asked=asked))
+        except StorageError:
+            for number, times in counts.items():
+                self._counts[number] = self._counts.get(number, 0) + times
+            self._last = last | self._last
+            self._recalls += asked[0]
+            self._answered += asked[1]
+            raise
 
 
 def _add(

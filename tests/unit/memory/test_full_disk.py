@@ -95,8 +95,12 @@ def test_a_limit_of_the_size_of_files_takes_nothing(tmp_path):
                     await memory.export(tmp_path / "archive")
                 with pytest.raises(StorageFull):
                     await memory.snapshot()
+                for _ in range(300):  # whose statistics are written now and then
+                    (hit,) = await memory.recall("0", scope=ADA, k=1)
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            await memory.stats()
+            assert 300 == (await memory.get(hit.record.id)).use_count
             assert [] == list(tmp_path.glob("archive*"))
             assert [] == list(tmp_path.glob("*.snapshots/*snapshot*"))
             assert told == await there(memory)
