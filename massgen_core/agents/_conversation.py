@@ -6,8 +6,9 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from massgen_core._whole import whole
 from massgen_core.agents._answer import CUT
-from massgen_core.agents._journal import operation_from_json, usage_body, whole
+from massgen_core.agents._journal import operation_from_json, usage_body
 from massgen_core.agents._notice import Notice, notice_of
 from massgen_core.agents._outgoing import Order
 from massgen_core.agents._recall import Recall

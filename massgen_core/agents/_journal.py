@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from massgen_core.events import Operation, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
 
     from massgen_core.messages import JSONValue
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +62,3 @@ def usage_body(usage: Usage, counted: int, answer: int) -> dict[str, JSONValue]:
 def operation_from_json(data: Mapping[str, Any]) -> Operation:
     """The operation that a ``fit`` entry holds."""
     return Operation(**{**data, "message_ids": tuple(data["message_ids"])})
-
-
-async def whole(work: Coroutine[Any, Any, _T]) -> _T:
-    """Runs `work` to its end even if the caller is cancelled, which then is told afterwards.
-
-    What is on its way to the disk arrives there; memory must not miss it.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -108,7 +108,7 @@ class Feed:
         if self._behind:
             self._say("it is still catching up with the log")
             return False
-        return self._catching.result()
+        return not self._catching.cancelled() and self._catching.result()  # closed meanwhile
 
     async def rebuild(self) -> bool:
         """Empties the index and applies the whole log; whether that worked."""
@@ -144,7 +144,9 @@ class Feed:
         if self._catching is not None:
             self._catching.cancel()
             await asyncio.gather(self._catching, return_exceptions=True)
-        await guarded(partial(_done, self._store.close), _APPLY_SECONDS)
+        outcome = await guarded(partial(_done, self._store.close), _APPLY_SECONDS)
+        if outcome.error:
+            self._say(f"it cannot be closed: {outcome.error}")
 
     async def _open(self) -> bool:
         """Checks the index once: that it works, and is the one that was fed."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from massgen_core._closing import Closing
+from massgen_core._whole import whole
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
 from massgen_core.storage._connect import connect_read_only
@@ -57,13 +58,14 @@ class Database(Closing):
         (0,)
     """
 
-    __slots__ = ("__weakref__", "_opener", "_threads", "path", "schema")
+    __slots__ = ("__weakref__", "_opener", "_replacing", "_threads", "path", "schema")
 
     def __init__(self, opener: Opener, threads: Threads) -> None:
         self.path = opener.path
         self.schema = threads.schema
         self._opener = opener
         self._threads: Threads | None = threads
+        self._replacing = False
 
     @classmethod
     def open(
@@ -227,12 +229,17 @@ class Database(Closing):
         work = partial(swap_in, replacement, self.path, kept, prepare)
         swap = partial(work, connect=self._opener.connect, busy_timeout=_SWAP_WAIT)
         await self.settle()
+        return kept, await whole(self._closed_for(partial(_translated, self.path, swap)))
+
+    async def _closed_for(self, work: Callable[[], T]) -> T:
+        """What `work` returns, which runs in a thread while nothing here has the file open."""
+        self._replacing = True
         await self.aclose()
         try:
-            done = await asyncio.to_thread(_translated, self.path, swap)
+            return await asyncio.to_thread(work)
         finally:
             self._threads = await self._opener.open()
-        return kept, done
+            self._replacing = False
 
     async def aclose(self) -> None:
         """Finish what was asked for and close; more calls do nothing."""
@@ -248,6 +255,12 @@ class Database(Closing):
             threads.drop()
 
     def _open_threads(self) -> Threads:
+        if self._threads is None and self._replacing:
+            raise StorageBusy(
+                f"{str(self.path)!r} is being replaced",
+                path=str(self.path),
+                hint="Try again when that is done.",
+            )
         if self._threads is None:
             raise StorageError(
                 f"{str(self.path)!r} is closed",

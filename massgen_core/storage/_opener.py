@@ -66,12 +66,14 @@ class Opener:
 
     async def open(self) -> Threads:
         """Open the file in a thread; a caller cancelled meanwhile leaves nothing open."""
-        work = asyncio.ensure_future(asyncio.to_thread(self._open))
+        work = asyncio.get_running_loop().run_in_executor(None, self._open)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            threads = await work
-            await asyncio.to_thread(threads.close)
+            work.add_done_callback(_drop)  # also where the caller is cancelled again
+            await asyncio.wait([work])
+            if work.exception() is None:
+                await asyncio.to_thread(work.result().close)
             raise
 
     def connect(self, path: Path) -> sqlite3.Connection:
@@ -93,3 +95,8 @@ class Opener:
         writer = Writer(self.connect(path), path)
         read = partial(connect_reader, path, busy_timeout=patience)
         return Threads(Readers(read, path.name), writer, self.supported)
+
+
+def _drop(opened: asyncio.Future[Threads]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().drop()

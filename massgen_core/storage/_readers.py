@@ -31,8 +31,8 @@ class Readers:
         return self._pool.submit(self._call, fn)
 
     def close(self) -> None:
-        """Wait for the reads that run and close the connections."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Wait for the reads that were asked for and close the connections."""
+        self._pool.shutdown(wait=True)
         self.drop()
 
     def drop(self) -> None:

@@ -23,8 +23,10 @@ def checkpoint(conn: sqlite3.Connection) -> bool:
     """Move the write-ahead log into the file; whether it is empty now."""
     (patience,) = conn.execute("PRAGMA busy_timeout").fetchone()
     conn.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT}")
-    (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    conn.execute(f"PRAGMA busy_timeout = {patience}")
+    try:
+        (blocked, _, _) = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {patience}")
     return not blocked
 
 

@@ -155,13 +155,15 @@ class Writer:
 
     def _run(self) -> None:
         going = True
-        while going:
-            group, alone, going = self._next()
-            if group:
-                self._commit(group)
-            if alone is not None and alone.wanted:
-                alone.resolve(alone.call(self._conn), self._path)
-        self._conn.close()
+        try:
+            while going:
+                group, alone, going = self._next()
+                if group:
+                    self._commit(group)
+                if alone is not None and alone.wanted:
+                    alone.resolve(alone.call(self._conn), self._path)
+        finally:
+            self._conn.close()
 
     def _next(self) -> tuple[list[_Job], _Job | None, bool]:
         """The jobs of the next commit, the one to run alone after it, and whether to go on."""
@@ -189,6 +191,13 @@ class Writer:
             for job in group:
                 job.fail(lost, self._path)
 
+    def _ended(self) -> StorageError:
+        return StorageError(
+            f"a write to {str(self._path)!r} ended its transaction by itself",
+            path=str(self._path),
+            hint="Neither COMMIT nor ROLLBACK belongs into what is given to write().",
+        )
+
     def _moved(self) -> StorageError | None:
         """Why a commit would not last: it would go to a file that no longer has this name."""
         if _place(self._name) == self._place:
@@ -208,7 +217,7 @@ class Writer:
             for job in group:
                 outcome = _in_savepoint(conn, job) if len(group) > 1 else job.call(conn)
                 if not conn.in_transaction:  # a full disk rolls back everything at once
-                    return outcome.error
+                    return outcome.error or self._ended()
                 outcomes.append(outcome)
             if len(group) == 1 and outcomes[0].error is not None:
                 return outcomes[0].error
@@ -216,8 +225,9 @@ class Writer:
         except (sqlite3.Error, UnicodeDecodeError) as exc:
             return exc
         finally:
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a disk that fails: the next one tries again
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
         self.commits += 1
         for job, outcome in zip(group, outcomes, strict=True):
             job.resolve(outcome, self._path)
