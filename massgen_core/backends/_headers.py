@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers.get(name, "")) * unit)
+            seconds = float(headers.get(name, "")) * unit
         except ValueError:
             continue
+        if math.isfinite(seconds):  # "inf" is a float, too, and nothing to wait for
+            return max(0.0, seconds)
     try:
         date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
     except ValueError:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.backends._wrapper import Timing, Wrapper
@@ -51,8 +52,8 @@ class _Bucket:
         self.at = now
 
     def wait(self, units: float) -> float:
-        """Seconds until there are as many; as many as fit, if it never holds so many."""
-        return max(0.0, min(units, self.size) - self.left) / self.rate
+        """Seconds until there were as many, if what comes in is taken on the way."""
+        return max(0.0, units - self.left) / self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +134,25 @@ class Limiter:
         """
         with self._lock:
             now = self._timing.clock.monotonic()
-            before = [one.tokens for one in self._queue if one.number <= ticket.number]
+            before = [self._fitting(one) for one in self._queue if one.number <= ticket.number]
             seconds, what = self._longest(now, len(before), sum(before))
-            if seconds or self._queue[0] != ticket:
+            if seconds:
                 return max(seconds, _SOON), what
+            if self._queue[0] != ticket:
+                return _SOON, "others are before it"
             self._queue.popleft()
             for bucket in self._requests:
                 bucket.left -= 1
             if self._tokens is not None:
-                self._tokens.left -= min(ticket.tokens, self._tokens.size)
+                self._tokens.left -= self._fitting(ticket)
             return 0.0, ""
 
     def correct(self, ticket: Ticket, tokens: int) -> None:
         """What the request took in truth."""
         with self._lock:
             if self._tokens is not None:
-                thought = min(ticket.tokens, self._tokens.size)
-                self._tokens.left = min(self._tokens.size, self._tokens.left + thought - tokens)
+                left = self._tokens.left + self._fitting(ticket) - tokens
+                self._tokens.left = min(self._tokens.size, left)
 
     def hold(self, seconds: float) -> None:
         """The provider asked to wait: nobody is let through until then."""
@@ -157,7 +160,11 @@ class Limiter:
             until = self._timing.clock.monotonic() + seconds
             self._held_until = max(self._held_until, until)
 
-    def _longest(self, now: float, requests: int, tokens: int) -> tuple[float, str]:
+    def _fitting(self, ticket: Ticket) -> float:
+        """The tokens it takes; a request that is larger than a minute's tokens takes all."""
+        return ticket.tokens if self._tokens is None else min(ticket.tokens, self._tokens.size)
+
+    def _longest(self, now: float, requests: int, tokens: float) -> tuple[float, str]:
         """Seconds until all limits allow this much, and the one that takes longest."""
         waits = [(max(0.0, self._held_until - now), "the provider asked to wait")]
         wanted = [(bucket, requests) for bucket in self._requests]
@@ -165,7 +172,7 @@ class Limiter:
         for bucket, units in wanted:
             bucket.refill(now)
             waits.append((bucket.wait(units), f"{bucket.size:,.0f} {bucket.what}"))
-        return max(waits)
+        return max(waits, key=itemgetter(0))
 
 
 class Limited(Wrapper):

@@ -55,6 +55,8 @@ def test_the_wait_is_read_as_seconds_or_as_a_date():
     assert 55 < classify_http(429, "", {"retry-after": then}).retry_after < 61
     assert classify_http(429, "", {"retry-after": "soon"}).retry_after is None
     assert 0 == classify_http(429, "", {"retry-after": "-3"}).retry_after
+    for endless in ("inf", "1e400", "nan"):
+        assert classify_http(429, "", {"retry-after": endless}).retry_after is None
 
 
 def test_a_key_in_the_words_is_not_repeated():
