@@ -75,7 +75,8 @@ class Circuit:
             self.failures += 1
             if trial:
                 self._trying = False
-            elif self._opened is not None or self.failures < self.most:
+            tried = trial and self._opened is not None  # else an earlier request closed it
+            if not tried and (self._opened is not None or self.failures < self.most):
                 return False
             self._opened = self._clock.monotonic()
             return True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, 425})
+_STATUSES: Final = range(400, 600)
 _MOST: Final = 500  # characters of a body that is no JSON
 
 
@@ -28,7 +29,8 @@ def classify_http(
     `classify_text`.
 
     Args:
-        status: The HTTP status; what the body says of it wins, for errors inside a stream.
+        status: The HTTP status; of an error inside a stream, whose status is none, the one that the
+            body names.
         body: Text of the answer: JSON as OpenAI, Anthropic or Google write it, or anything.
         headers: Of the answer; ``retry-after`` is looked for.
         backend: Registered name of the backend, for the error.
@@ -39,7 +41,9 @@ def classify_http(
         >>> type(error).__name__, error.retry_after
         ('RateLimited', 2.0)
     """
-    message, code = _said(body)
+    message, code, named = _said(body)
+    if status < HTTPStatus.BAD_REQUEST:
+        status = named or status
     message = message or f"HTTP status {status}"
     refusal = classify_text(
         message,
@@ -82,9 +86,13 @@ async def sse_json(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, Any
         >>> asyncio.run(main())
         [{'a': 1}]
     """
-    rest, data = b"", list[bytes]()
+    begun, data = list[bytes](), list[bytes]()
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
+        begun.append(chunk)
+        if b"\n" not in chunk:
+            continue
+        *lines, rest = b"".join(begun).split(b"\n")
+        begun = [rest]
         for line in (one.removesuffix(b"\r") for one in lines):
             if line.startswith(b"data:"):
                 data.append(line[5:].removeprefix(b" "))
@@ -101,16 +109,18 @@ def _object(said: bytes) -> dict[str, Any]:
     return found
 
 
-def _said(body: str) -> tuple[str, str]:
-    """The message and the code or type of an error body."""
+def _said(body: str) -> tuple[str, str, int]:
+    """The message, the code or type, and the HTTP status that an error body names, 0 for none."""
     try:
         found: Any = json.loads(body)
     except ValueError:
-        return " ".join(body[:_MOST].split()), ""
+        return " ".join(body[:_MOST].split()), "", 0
     if isinstance(found, list) and found:  # Google sends a list of one where it would stream
         found = found[0]
     inner = found.get("error", found) if isinstance(found, dict) else found
     if not isinstance(inner, dict):
-        return str(inner)[:_MOST], ""
+        return str(inner)[:_MOST], "", 0
+    numbers = [each for each in (inner.get("code"), inner.get("status")) if type(each) is int]
+    named = next((each for each in numbers if each in _STATUSES), 0)
     code = inner.get("code") if isinstance(inner.get("code"), str) else inner.get("type")
-    return str(inner.get("message") or ""), str(code or "")
+    return str(inner.get("message") or ""), str(code or ""), named

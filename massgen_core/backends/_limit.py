@@ -167,7 +167,7 @@ class Limiter:
     def _longest(self, now: float, requests: int, tokens: float) -> tuple[float, str]:
         """Seconds until all limits allow this much, and the one that takes longest."""
         waits = [(max(0.0, self._held_until - now), "the provider asked to wait")]
-        wanted = [(bucket, requests) for bucket in self._requests]
+        wanted = [(bucket, float(requests)) for bucket in self._requests]
         wanted += [(self._tokens, tokens)] if self._tokens is not None else []
         for bucket, units in wanted:
             bucket.refill(now)

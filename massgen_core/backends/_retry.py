@@ -123,7 +123,8 @@ class Retrying(Wrapper):
     def _check_is_new(self, request: Request) -> None:
         for refused, error in self._refused:
             if refused == request:
-                again = copy.copy(error)
+                again = copy.copy(error).with_traceback(None)
+                again.__notes__ = list(getattr(error, "__notes__", ()))  # the copy shares them
                 again.add_note("the same request was refused before; it was not sent again")
                 raise again
 

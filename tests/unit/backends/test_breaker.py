@@ -111,6 +111,16 @@ def test_a_request_from_before_that_fails_late_is_no_trial():
     assert 2 == circuit.failures
 
 
+def test_a_trial_that_fails_after_the_circuit_closed_is_one_failure_of_many():
+    moment = timing()
+    circuit = Circuit(failures=2, pause=0, timing=moment)
+    assert (False, True) == (circuit.failed(), circuit.failed())
+    assert (0.0, True) == circuit.enter()
+    circuit.succeeded()  # of a request from before
+    assert not circuit.failed(trial=True)
+    assert "closed" == circuit.state
+
+
 def test_all_that_share_it_are_kept_away():
     async def main():
         circuit = Circuit(failures=1, pause=30, timing=timing())

@@ -49,6 +49,21 @@ def test_code_words_and_status_say_what_it_is(status, body, expected):
     assert error.message
 
 
+@pytest.mark.parametrize(
+    ("body", "expected", "status"),
+    [
+        ('{"error": {"message": "Provider disconnected", "code": 502}}', Transient, 502),
+        ('{"error": {"message": "no", "status": 401}}', AuthFailed, 401),
+        ('{"error": {"message": "no", "code": true}}', Fatal, 200),
+        ('{"error": {"message": "no", "code": 7}}', Fatal, 200),
+    ],
+)
+def test_an_error_inside_a_stream_has_the_status_that_it_names(body, expected, status):
+    error = classify_http(200, body)
+    assert (expected, status) == (type(error), error.status)
+    assert 400 == classify_http(400, body).status
+
+
 def test_the_wait_is_read_as_seconds_or_as_a_date():
     assert 1.5 == classify_http(429, "", {"Retry-After": "1.5"}).retry_after
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
