@@ -40,15 +40,21 @@ _HEADER: Final = "massgen-recording"
 class Recording:
     """A file that requests are written to as they end; appended to if it is there.
 
+    Half a line at its end, which a kill left, is dropped.
+
     Args:
         path: The file. Only its owner can read it.
 
     Raises:
+        InvalidArgument: There is a file that is no recording of this version.
         OSError: It cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        if self.path.is_file() and self.path.stat().st_size:
+            _lines(self.path)  # else it is not ours
+            os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._file = os.fdopen(handle, "a", encoding="utf-8", newline="\n")
         if not self.path.stat().st_size:
@@ -100,7 +106,15 @@ class Recorded(Wrapper):
             raise
         finally:
             asked = request_to_json(request)
-            self._recording.write({**line, "end": end, "request": asked, "events": events})
+            try:
+                self._recording.write({**line, "end": end, "request": asked, "events": events})
+            except (OSError, ValueError) as exc:  # the disk is full; it was closed
+                if end == "complete":  # else why it ended is what matters
+                    raise Fatal(
+                        f"{str(self._recording.path)!r} cannot be written: {exc}",
+                        backend=self.name,
+                        hint="Make room, or run without recording.",
+                    ) from exc
 
 
 class Replayed:
@@ -122,6 +136,11 @@ class Replayed:
         self._path = Path(path)
         lines = _lines(self._path)
         names = list(dict.fromkeys(line["backend"] for line in lines))
+        if name and name not in names:
+            raise InvalidArgument(
+                f"{str(path)!r} has nothing of the backend {name!r}",
+                hint=f"It has requests of {', '.join(names) or 'none'}.",
+            )
         self.name = name or (names[0] if names else "replayed")
         mine = [line for line in lines if line["backend"] == self.name]
         self._caps = {one["model"]: Caps(**one["caps"]) for one in mine if "caps" in one}
@@ -198,9 +217,14 @@ def _key(request: Mapping[str, Any]) -> str:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines after the header, but for half a one that a kill left at the end.
+
+    Raises:
+        InvalidArgument: It cannot be read, or is no recording of this version.
+    """
     try:
-        with path.open(encoding="utf-8") as file:
-            header, *lines = [json.loads(line) for line in file] or [None]
+        *whole, _ = path.read_text("utf-8").split("\n")
+        header, *lines = [json.loads(line) for line in whole] or [None]
     except (OSError, ValueError) as exc:
         raise InvalidArgument(f"{str(path)!r} cannot be replayed: {exc}") from exc
     if not isinstance(header, dict) or _HEADER not in header:
@@ -209,4 +233,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         raise InvalidArgument(
             f"{str(path)!r} is a recording of format {header[_HEADER]}, this version reads {FORMAT}"
         )
+    for number, line in enumerate(lines, 2):
+        if not isinstance(line, dict) or not isinstance(line.get("backend"), str):
+            raise InvalidArgument(f"{str(path)!r} is damaged: line {number} is no request")
     return lines

@@ -215,6 +215,51 @@ def test_what_is_no_recording_is_refused(path, text):
         Replayed(path)
 
 
+def test_half_a_line_that_a_kill_left_is_dropped(path):
+    record(path, ["One."], ask("1"))
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"backend": "scri')
+    assert "scripted" == Replayed(path).name
+    record(path, ["Two."], ask("2"))
+
+    assert path.read_bytes().startswith(whole + b'{"')
+    assert ["text_delta", "usage", "finished"] == virtual(hear(Replayed(path), ask("2"))).kinds
+
+
+def test_another_file_is_not_written_to(path):
+    path.write_text("my notes", "utf-8")
+    with pytest.raises(InvalidArgument, match="no recording"):
+        Recording(path)
+    assert "my notes" == path.read_text("utf-8")
+
+
+def test_a_line_that_is_no_request_is_named(path):
+    record(path, ["One."], ask("1"))
+    path.write_text(path.read_text("utf-8") + "5\n", "utf-8")
+    with pytest.raises(InvalidArgument, match="line 4"):
+        Replayed(path)
+
+
+def test_a_backend_that_was_not_recorded_is_refused(path):
+    record(path, ["One."], ask("1"))
+    with pytest.raises(InvalidArgument, match="nothing of the backend 'other'"):
+        Replayed(path, name="other")
+
+
+def test_a_recording_that_cannot_be_written_hides_no_error_of_the_backend(path):
+    recording = Recording(path)
+    recorded = Recorded(ScriptedBackend([RateLimited("busy"), "Hello."]), recording)
+    recording.close()
+
+    async def main():
+        return [(await hear(recorded, ask(text))).error for text in ("1", "2")]
+
+    busy, unwritten = virtual(main())
+    assert isinstance(busy, RateLimited)
+    assert isinstance(unwritten, Fatal)
+    assert "cannot be written" in unwritten.message
+
+
 def test_a_file_that_is_not_there_is_refused(path):
     with pytest.raises(InvalidArgument, match="cannot be replayed"):
         Replayed(path)
