@@ -1,5 +1,4 @@
 import asyncio
-import os
 import socket
 import subprocess
 import sys
@@ -7,6 +6,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import mcp
 import pytest
 from pydantic import ValidationError
 
@@ -162,6 +162,65 @@ def test_a_start_that_is_cancelled_leaves_no_task():
         return [task.done() for task in during]
 
     assert [True] == asyncio.run(main())
+
+
+def test_closing_while_it_starts_leaves_nothing():
+    async def main():
+        provider = McpTools(McpSettings(servers={"one": program()}))
+        asked = asyncio.create_task(provider.tools())
+        await asyncio.sleep(0.05)
+        await provider.aclose()
+        with suppress(ToolSourceError):  # the closing came first
+            await asked
+        with pytest.raises(ToolSourceError, match="is closed"):
+            await provider.tools()
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert set() == asyncio.run(main())
+
+
+def test_it_can_be_used_in_one_loop_after_another():
+    provider = McpTools(McpSettings(servers={"one": program()}))
+
+    async def main():
+        return await asyncio.gather(*[provider.tools() for _ in range(3)])
+
+    async def end():
+        await main()
+        await provider.aclose()
+
+    assert 3 == len(asyncio.run(main()))
+    asyncio.run(end())
+
+
+class Offering:
+    """A server that is just a list of names."""
+
+    def __init__(self, *names):
+        self._names = names
+
+    async def tools(self):
+        return [mcp.Tool(name=name, input_schema={"type": "object"}) for name in self._names]
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        {"s": Offering("read.file", "read_file")},
+        {"s": Offering("x" * 64 + "a", "x" * 64 + "b")},
+        {"a": Offering("x"), "b": Offering("x", "a_x")},
+        {"a": Offering("x"), "b": Offering("x"), "c": Offering("a_x", "b_x")},
+        {"a.b": Offering("x"), "a_b": Offering("x")},
+    ],
+)
+def test_no_two_tools_have_one_name_whatever_servers_call_them(servers):
+    provider = McpTools(McpSettings(servers=dict.fromkeys(servers, program())))
+    provider._servers = servers
+    names = [tool.spec.name for tool in asyncio.run(provider.tools())]
+
+    assert len(names) == len(set(names))
+    assert all(len(name) <= 64 for name in names)
+    assert names == [tool.spec.name for tool in asyncio.run(provider.tools())]
 
 
 def test_a_server_that_ends_fails_the_call_and_is_started_again():
@@ -383,4 +442,3 @@ def test_discovery_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "set()" == done.stdout.strip()
     assert McpSettings is PluginHost().settings_class("tools", "mcp")
-    assert os.environ  # the host reads it

@@ -8,6 +8,7 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 import httpx2
 from anyio import BrokenResourceError, ClosedResourceError
@@ -71,7 +72,7 @@ class Server:
         self.name = name
         self._settings = settings
         self._connection: _Connection | None = None
-        self._lock = asyncio.Lock()
+        self._locks = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
         self._closed = False
 
     async def tools(self) -> list[Tool]:
@@ -107,7 +108,8 @@ class Server:
     async def aclose(self) -> None:
         """Ends the connection, and the program if there is one."""
         self._closed = True
-        await self._drop()
+        async with self._alone():  # a connection that is being made is ended as well
+            await self._drop()
 
     @contextmanager
     def _failures(self, connection: _Connection, what: str) -> Iterator[None]:
@@ -136,13 +138,17 @@ class Server:
         return self._settings.url is not None or failure.message == _SDK_CLOSED
 
     async def _connected(self) -> _Connection:
-        if self._closed:
-            raise self._error("is closed")
-        async with self._lock:
+        async with self._alone():
+            if self._closed:
+                raise self._error("is closed")
             if self._connection is None or not self._connection.usable():
                 await self._drop()
                 self._connection = await self._connect()
             return self._connection
+
+    def _alone(self) -> asyncio.Lock:
+        """Keeps others of this loop from connecting or closing meanwhile."""
+        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     async def _drop(self) -> None:
         found, self._connection = self._connection, None

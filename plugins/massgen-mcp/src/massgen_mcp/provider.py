@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -63,16 +64,20 @@ class McpTools:
             found += [(name, tool) for tool in allowed]
         shared = Counter(self._name(server, tool, frozenset()) for server, tool in found)
         twice = frozenset(name for name, times in shared.items() if times > 1)
-        return [self._tool(server, tool, twice) for server, tool in found]
+        names = [self._name(server, tool, twice) for server, tool in found]
+        alike = Counter(names)
+        return [
+            self._tool(server, tool, name if alike[name] == 1 else _apart(name, server, tool))
+            for (server, tool), name in zip(found, names, strict=True)
+        ]
 
     async def aclose(self) -> None:
         """End the connections, and the programs that were started."""
         for server in self._servers.values():
             await server.aclose()
 
-    def _tool(self, server: str, tool: mcp.Tool, twice: frozenset[str]) -> Tool:
+    def _tool(self, server: str, tool: mcp.Tool, name: str) -> Tool:
         text = tool.description or tool.title or ""
-        name = self._name(server, tool, twice)
         spec = ToolSpec(name, text, dict(tool.input_schema))
         return Tool(spec, self._calls(self._servers[server], tool.name))
 
@@ -83,12 +88,19 @@ class McpTools:
         return call
 
     def _name(self, server: str, tool: mcp.Tool, twice: frozenset[str]) -> str:
-        """As providers take it: letters, digits, ``_`` and ``-``, a letter first."""
+        """As providers take it: letters, digits, ``_`` and ``-``, a letter or ``_`` first."""
         prefix = self._settings.servers[server].prefix
         name = _NOT_IN_A_NAME.sub("_", f"{prefix or ''}{tool.name}")
         if prefix is None and name in twice:
             name = _NOT_IN_A_NAME.sub("_", f"{server}_{name}")
         return (name if name[:1].isalpha() or name[:1] == "_" else f"_{name}")[:_LONGEST]
+
+
+def _apart(name: str, server: str, tool: mcp.Tool) -> str:
+    """A name of its own for one that others have after all, always the same."""
+    digest = hashlib.sha256(f"{server}\0{tool.name}".encode("utf-8", "backslashreplace"))
+    suffix = f"_{digest.hexdigest()[:8]}"
+    return name[: _LONGEST - len(suffix)] + suffix
 
 
 def _allowed(name: str, settings: McpServer, tools: Sequence[mcp.Tool]) -> list[mcp.Tool]:
