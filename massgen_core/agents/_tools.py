@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError, validate_call
@@ -66,6 +67,8 @@ class Tool:
         try:
             arguments = _arguments(call.arguments)
             value = await self._call(arguments)
+            if inspect.isawaitable(value):  # of a decorator that hides an async function
+                value = await value
             if isinstance(value, ToolResult):
                 return replace(value, call_id=call.id, name=self.spec.name)
             return self._result(call, _as_text(value))
@@ -76,14 +79,14 @@ class Tool:
             if task is not None and task.cancelling():
                 raise
             return self._result(call, "Error: the tool was cancelled", is_error=True)
-        except Exception as exc:  # noqa: BLE001 - the agent task boundary: a tool may raise anything
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - the agent task boundary: a tool may raise anything
             return self._result(call, f"Error: {_said(exc)}", is_error=True)
 
     async def _call(self, arguments: Mapping[str, Any]) -> object:
         checked = validate_call(self.function)
         if inspect.iscoroutinefunction(self.function):
             return await checked(**arguments)
-        return await asyncio.to_thread(checked, **arguments)
+        return await asyncio.to_thread(_ended, partial(checked, **arguments))
 
     def _result(self, call: ToolCall, text: str, *, is_error: bool = False) -> ToolResult:
         return ToolResult(call.id, (Text(text),), self.spec.name, is_error)
@@ -157,12 +160,20 @@ def _typed(function: Function) -> Any:
 
 def _arguments(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text or "{}")
+        value = json.loads(text)
     except ValueError as exc:
         raise ValueError(f"the arguments are not valid JSON: {exc}") from exc
     if not isinstance(value, dict):
         raise TypeError(f"the arguments must be a JSON object, not {type(value).__name__}")
     return value
+
+
+def _ended(work: Callable[[], object]) -> object:
+    """What `work` returns; a StopIteration, which no future can hold, is another error."""
+    try:
+        return work()
+    except StopIteration as exc:
+        raise RuntimeError("the tool raised StopIteration") from exc
 
 
 def _as_text(value: object) -> str:
@@ -175,7 +186,7 @@ def _problems(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, ValueError | TypeError) and text.startswith("the arguments"):
         return text

@@ -38,10 +38,20 @@ class ReasoningBlock:
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled:
-    """A complete tool call of the answer."""
+    """A complete tool call of the answer.
+
+    Raises:
+        TypeError: Its id, name or arguments are no text: no journal could hold it.
+    """
 
     kind: ClassVar[str] = "backend.tool_called"
     call: ToolCall
+
+    def __post_init__(self) -> None:
+        call = self.call
+        for name, value in (("id", call.id), ("name", call.name), ("arguments", call.arguments)):
+            if not isinstance(value, str):
+                raise TypeError(f"the {name} of a tool call is {type(value).__name__}")
 
 
 @dataclass(frozen=True, slots=True)

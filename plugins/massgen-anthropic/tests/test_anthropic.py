@@ -197,12 +197,77 @@ def test_a_stream_without_an_end_is_transient_after_its_text(server):
         {"type": "content_block_delta", "index": 0},
         {"type": "content_block_start", "index": 0},
         {"type": "message_start", "message": None},
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "tool_use", "id": 7, "name": "look", "input": {}},
+        },
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "tool_use", "name": "look", "input": {}},
+        },
     ],
 )
 def test_events_without_their_fields_are_transient(server, odd):
     server.says(START, odd, *end("end_turn"))
     with pytest.raises(Transient, match="no event"):
         ask(server.url)
+
+
+def test_a_text_that_is_none_is_transient(server):
+    odd = {"type": "text_delta", "text": 7}
+    server.says(START, *block(0, {"type": "text", "text": ""}, odd), *end("end_turn"))
+    with pytest.raises(Transient, match="no event"):
+        ask(server.url)
+
+
+@pytest.mark.parametrize(("reason", "arguments"), [("max_tokens", ""), ("tool_use", "{}")])
+def test_a_call_that_was_cut_before_its_arguments_does_not_run_without_them(
+    server, reason, arguments
+):
+    first = block(0, {"type": "tool_use", "id": "t1", "name": "look", "input": {}})
+    last = block(1, {"type": "tool_use", "id": "t2", "name": "delete", "input": {}})
+    server.says(START, *first, *last, *end(reason))
+    calls = [event.call for event in ask(server.url) if isinstance(event, ToolCalled)]
+    assert [ToolCall("t1", "look", "{}"), ToolCall("t2", "delete", arguments)] == calls
+
+
+@pytest.mark.parametrize("counted", [{"input_tokens": "42"}, {}, []])
+def test_a_count_that_is_no_number_is_typed(server, counted):
+    server.says(counted)
+    backend = backend_for(server.url)
+
+    async def main():
+        try:
+            await backend.count_tokens(Request(MODEL, (user("Hi"),)))
+        finally:
+            await backend.aclose()
+
+    with pytest.raises(Fatal, match="no number"):
+        asyncio.run(main())
+
+
+def test_an_answer_is_complete_at_its_end_though_the_server_goes_on(monkeypatch):
+    monkeypatch.setattr("massgen_anthropic.backend._REST", 0.05)
+    said = [START, *text(0, "Hi"), *end("end_turn")]
+    body = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in said)
+    head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write((head + body).encode())
+        await reader.read(1 << 20)
+        await reader.read(1)  # until the client closes
+        writer.close()
+
+    async def main():
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as http:
+            url = f"http://127.0.0.1:{http.sockets[0].getsockname()[1]}"
+            asking = _all(backend_for(url), Request(MODEL, (user("Hi"),)))
+            return await asyncio.wait_for(asking, 20)
+
+    assert Finished("stop", "claude-sonnet-5-5-20261001") == asyncio.run(main())[-1]
 
 
 def test_events_of_an_unknown_type_are_passed_over(server):

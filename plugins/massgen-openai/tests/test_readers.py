@@ -102,6 +102,39 @@ def test_a_call_cut_before_its_arguments_does_not_run_without_them():
     )
 
 
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+def test_calls_without_ids_are_told_apart_by_their_names(index):
+    def piece(**function):
+        return _chunk({"tool_calls": [{**index, "function": function}]})
+
+    events = _read(
+        piece(name="f", arguments='{"a":1}'),
+        piece(name="g", arguments='{"b"'),
+        piece(name="g", arguments=":2}"),
+        piece(name="g", arguments="{}"),
+        STOP,
+    )
+    assert [("f", '{"a":1}'), ("g", '{"b":2}'), ("g", "{}")] == [
+        (one.call.name, one.call.arguments) for one in events[:-1]
+    ]
+
+
+def test_a_name_may_come_in_pieces_and_arguments_as_an_object():
+    events = _read(
+        _chunk({"tool_calls": [{"index": 0, "id": 7, "function": {"name": "get_"}}]}),
+        _chunk({"tool_calls": [{"index": 0, "function": {"name": "weather"}}]}),
+        _chunk({"tool_calls": [{"index": 0, "function": {"arguments": {"at": "x"}}}]}),
+        STOP,
+    )
+    assert ToolCalled(ToolCall("7", "get_weather", '{"at": "x"}')) == events[0]
+
+
+@pytest.mark.parametrize("function", [{"name": 7}, {"name": "f", "arguments": 7}])
+def test_a_call_that_is_no_text_makes_no_sense(function):
+    with pytest.raises(TypeError):
+        _read(_chunk({"tool_calls": [{"index": 0, "function": function}]}), STOP)
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_reasoning_is_a_block_before_what_follows_it(field):
     assert [
@@ -300,6 +333,36 @@ def test_a_response_with_sealed_reasoning_text_and_calls():
         Usage(9, 7),
         Finished("tool_calls", "m"),
     ] == events
+
+
+def test_a_text_that_came_in_no_pieces_is_there():
+    def item(*content):
+        return {
+            "type": "response.output_item.done",
+            "item": {"type": "message", "content": content},
+        }
+
+    events = _respond(
+        {"type": "response.output_text.delta", "delta": "In pieces."},
+        item({"type": "output_text", "text": "In pieces."}),
+        item({"type": "output_text", "text": "At once. "}, {"type": "refusal", "refusal": "No."}),
+        _completed(status="completed"),
+    )
+    assert [TextDelta("In pieces."), TextDelta("At once. No."), Finished("stop", "m")] == events
+
+
+@pytest.mark.parametrize(("status", "arguments"), [("incomplete", ""), ("completed", "{}")])
+def test_a_call_of_a_response_that_was_cut_has_no_arguments(status, arguments):
+    item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "", "status": status}
+    events = _respond({"type": "response.output_item.done", "item": item}, _completed())
+    assert ToolCalled(ToolCall("c", "f", arguments)) == events[0]
+
+
+@pytest.mark.parametrize("call_id", [None, 7])
+def test_a_call_of_a_response_without_an_id_makes_no_sense(call_id):
+    item = {"type": "function_call", "call_id": call_id, "name": "f", "arguments": "{}"}
+    with pytest.raises(TypeError):
+        _respond({"type": "response.output_item.done", "item": item}, _completed())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Literal
@@ -68,7 +69,7 @@ def test_a_coroutine_function_is_awaited_on_the_loop():
     async def where() -> bool:
         return threading.current_thread() is threading.main_thread()
 
-    assert "true" == call(where, "").text
+    assert "true" == call(where, "{}").text
 
 
 def test_a_plain_function_runs_in_a_thread():
@@ -108,6 +109,32 @@ def test_what_goes_wrong_is_told_to_the_model(arguments, said):
     assert result.is_error
     assert result.text.startswith(said)
     assert "Traceback" not in result.text
+
+
+def test_a_tool_can_end_or_hang_nothing_but_itself():
+    def stops():
+        return next(iter(()))
+
+    def exits():
+        sys.exit("bye")
+
+    def hidden():
+        return late()
+
+    async def late():
+        return "late"
+
+    async def exits_later():
+        sys.exit(3)
+
+    assert "Error: RuntimeError: the tool raised StopIteration" == call(stops, {}).text
+    assert "Error: SystemExit: bye" == call(exits, {}).text
+    assert "Error: SystemExit: 3" == call(exits_later, {}).text
+    assert "late" == call(hidden, {}).text
+
+
+def test_arguments_that_were_cut_are_no_arguments():
+    assert call(lambda x=1: x, "", name="f").is_error
 
 
 def test_a_result_json_cannot_express_is_told_as_text():
@@ -161,7 +188,7 @@ def test_what_cannot_be_a_tool_is_refused_with_the_reason():
 
 
 def test_a_lambda_can_be_named():
-    assert "3" == call(lambda: 3, "", name="three").text
+    assert "3" == call(lambda: 3, "{}", name="three").text
 
 
 @given(st.text())

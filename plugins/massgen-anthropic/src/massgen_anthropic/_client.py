@@ -59,7 +59,10 @@ class Client:
         """Tokens of the prompt."""
         sdk = self._connected()
         counted = await sdk.messages.count_tokens(**body, extra_headers=_headers(betas))
-        return counted.input_tokens
+        tokens = getattr(counted, "input_tokens", None)
+        if not isinstance(tokens, int):
+            raise ValueError("the count is no number")  # noqa: TRY004 - as of what is no JSON
+        return tokens
 
     async def aclose(self) -> None:
         """Ends the connections; streams that still run fail."""

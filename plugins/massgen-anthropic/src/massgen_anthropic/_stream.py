@@ -39,6 +39,9 @@ class Answer:
 
     Args:
         model: Who was asked: the thinking is for this model only.
+
+    Attributes:
+        ended: Whether all of it came.
     """
 
     def __init__(self, model: str) -> None:
@@ -49,6 +52,8 @@ class Answer:
         self._reason = ""
         self._why = "the model refused"
         self._said = False
+        self._held: _Block | None = None
+        self.ended = False
 
     def feed(self, event: RawMessageStreamEvent) -> list[BackendEvent]:
         """What the next event of the stream says."""
@@ -67,9 +72,10 @@ class Answer:
             raise Transient("the answer broke off", backend=PROVIDER)
         if self._reason == "refusal" and not self._said:
             raise ContentFiltered(self._why, backend=PROVIDER)
-        out: list[BackendEvent] = []
+        cut = REASONS.get(self._reason) == "length"
+        out = self._let_go(cut=cut)
         for block in self._blocks.values():  # some servers do not say where a block ends
-            out += block.ended(self._asked)
+            out += block.ended(self._asked, cut=cut)
         if self._counted:
             out.append(self._usage())
         out.append(Finished(REASONS.get(self._reason, "error"), self._model))
@@ -82,9 +88,13 @@ class Answer:
             case "content_block_start":
                 block = _Block(event.content_block)
                 self._blocks[event.index] = block
-                return block.begun()
+                return [*self._let_go(), *block.begun()]
             case "content_block_stop":
-                return self._blocks.pop(event.index).ended(self._asked)
+                block = self._blocks.pop(event.index)
+                if block.is_empty_call:
+                    self._held = block
+                    return []
+                return block.ended(self._asked)
             case "message_start":
                 self._model = event.message.model or self._asked
                 self._count(event.message.usage)
@@ -94,8 +104,13 @@ class Answer:
                     self._why = event.delta.stop_details.explanation or self._why
                 self._count(event.usage)
             case "message_stop":
-                pass
+                self.ended = True
         return []
+
+    def _let_go(self, *, cut: bool = False) -> list[BackendEvent]:
+        """A call without arguments, once it is known whether they were cut."""
+        held, self._held = self._held, None
+        return [] if held is None else held.ended(self._asked, cut=cut)
 
     def _count(self, usage: Any) -> None:
         """Keeps what is named: the counts of a stream are cumulative, later ones replace."""
@@ -138,7 +153,7 @@ class _Block:
         delta = event.delta
         match delta.type:
             case "text_delta":
-                return [TextDelta(delta.text)] if delta.text else []
+                return _text(delta.text)
             case "input_json_delta":
                 self._pieces.append(delta.partial_json)
             case "thinking_delta":
@@ -150,11 +165,18 @@ class _Block:
                 pass
         return []
 
-    def ended(self, model: str) -> list[BackendEvent]:
+    @property
+    def is_empty_call(self) -> bool:
+        """Whether it is a call without arguments, or one that was cut before them."""
+        return self._start.type == "tool_use" and not any((*self._pieces, self._start.input))
+
+    def ended(self, model: str, *, cut: bool = False) -> list[BackendEvent]:
         start = self._start
         match start.type:
             case "tool_use":
-                arguments = "".join(self._pieces) or json.dumps(start.input or {})
+                empty = "" if cut else "{}"
+                given = json.dumps(start.input) if start.input else empty
+                arguments = "".join(self._pieces) or given
                 return [ToolCalled(ToolCall(start.id, start.name, arguments))]
             case "thinking":
                 text = (start.thinking or "") + "".join(self._pieces)
@@ -165,3 +187,9 @@ class _Block:
                 return [ReasoningBlock(Reasoning(provider=PROVIDER, data=data))]
             case _:
                 return []
+
+
+def _text(text: object) -> list[BackendEvent]:
+    if not isinstance(text, str):
+        raise TypeError(f"the text is {type(text).__name__}")
+    return [TextDelta(text)] if text else []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anthropic
@@ -21,7 +23,7 @@ from massgen_core.errors import InvalidRequest
 from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 
     from massgen_core.errors import BackendError
     from massgen_core.events import BackendEvent
@@ -34,6 +36,8 @@ _LEAST_BUDGET: Final = 1024  # tokens of thinking, as the API demands
 _FAILURES: Final = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError, RuntimeError)
 _NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
 """What a stream of something else raises: the SDK promises fields that it does not check."""
+_REST: Final = 1.0
+"""Seconds in which a server should end what it has said the end of."""
 
 
 class AnthropicBackend:
@@ -68,6 +72,9 @@ class AnthropicBackend:
                     async for chunk in chunks:
                         for event in answer.feed(chunk):
                             yield event
+                        if answer.ended:
+                            break
+                    await _rest(chunks)
                     last = answer.end()
                 except _NOT_UNDERSTOOD as exc:
                     raise malformed(exc) from exc
@@ -168,6 +175,14 @@ def _may_think(wire: Wire) -> bool:
     if not in_loop or len(turns) == 1:
         return True
     return turns[-2]["content"][0]["type"] in {"thinking", "redacted_thinking"}
+
+
+async def _rest(chunks: AsyncIterable[object]) -> None:
+    """Reads what is left, as long as it comes soon, so that the connection can be used again."""
+    with suppress(TimeoutError, *_FAILURES):
+        async with asyncio.timeout(_REST):
+            async for _ in chunks:
+                pass
 
 
 def _takes_heat(model: str, thinking: Mapping[str, Any] | None) -> bool:

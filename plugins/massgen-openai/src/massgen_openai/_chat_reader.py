@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,6 +55,13 @@ class _Call:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
+    def whole(self) -> bool:
+        """Whether its arguments are complete, so that what has a name is another call."""
+        try:
+            return isinstance(json.loads("".join(self.arguments)), dict)
+        except ValueError:
+            return False
+
 
 class ChatReader:
     """Puts an answer together; feed it every chunk, then ask for the end.
@@ -73,6 +81,11 @@ class ChatReader:
         self._usage: Usage | None = None
         self._reason = ""
         self._model = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more needs to come: the SDK knows, for ``[DONE]`` is no chunk."""
+        return False
 
     def feed(self, chunk: Mapping[str, Any]) -> list[BackendEvent]:
         """The events that the chunk completes."""
@@ -192,15 +205,18 @@ class ChatReader:
     def _call(self, delta: Mapping[str, Any]) -> None:
         """Adds a piece of a call. Some servers give all calls the same index, or none."""
         function = delta.get("function") or {}
-        index, known = delta.get("index"), delta.get("id") or ""
+        index, known = delta.get("index"), str(delta.get("id") or "")
+        name, arguments = function.get("name") or "", function.get("arguments")
         call = self._by_index.get(index)
-        if call is None or (known and call.id and known != call.id):
+        if call is None or (known and call.id and known != call.id) or (name and call.whole()):
             call = self._by_index[index] = _Call()
             self._calls.append(call)
         call.id = call.id or known
-        call.name = call.name or function.get("name") or ""
-        arguments = function.get("arguments")
-        if isinstance(arguments, str):
+        if name != call.name:  # in pieces; some servers repeat it
+            call.name += name
+        if isinstance(arguments, dict):
+            call.arguments.append(json.dumps(arguments))
+        elif arguments:
             call.arguments.append(arguments)
 
     def _whole(self, call: _Call) -> ToolCall:

@@ -46,6 +46,7 @@ class ResponsesReader:
         self._most = most
         self._window = window
         self._called = False
+        self._texted = False
         self._last: list[BackendEvent] | None = None
 
     def feed(self, event: Mapping[str, Any]) -> list[BackendEvent]:
@@ -56,6 +57,7 @@ class ResponsesReader:
         """
         kind = event.get("type")
         if kind in _TEXT:
+            self._texted = True
             return [TextDelta(text)] if (text := _text(event)) else []
         if kind in _THOUGHT:
             return [ReasoningDelta(text)] if (text := _text(event)) else []
@@ -83,12 +85,18 @@ class ResponsesReader:
     def _item(self, item: Mapping[str, Any]) -> list[BackendEvent]:
         match item.get("type"):
             case "message":
-                return []
+                texted, self._texted = self._texted, False
+                return [] if texted else _whole_text(item)
             case "function_call":
                 self._called = True
                 return [ToolCalled(call_from_item(item))]
             case _:
                 return [ReasoningBlock(reasoning_from_item(item, self._name))]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is complete, so that nothing more needs to come."""
+        return self._last is not None
 
     def _end(self, response: Mapping[str, Any]) -> list[BackendEvent]:
         why = (response.get("incomplete_details") or {}).get("reason")
@@ -107,6 +115,13 @@ class ResponsesReader:
         if self._most is not None and usage.completion >= self._most:
             return True
         return self._window is not None and usage.prompt + usage.completion >= self._window
+
+
+def _whole_text(item: Mapping[str, Any]) -> list[BackendEvent]:
+    """The text of a message that did not come in pieces."""
+    parts = item.get("content") or ()
+    text = "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+    return [TextDelta(text)] if text else []
 
 
 def _text(event: Mapping[str, Any]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -22,7 +25,7 @@ from massgen_openai.providers import provider as row_of
 from massgen_openai.settings import OpenAISettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 
     from massgen_core.backends import Request
     from massgen_core.errors import BackendError
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 _PATHS: Final[Mapping[Api, str]] = {"chat": "/chat/completions", "responses": "/responses"}
 _NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
+_REST: Final = 1.0
+"""Seconds in which a server should end what it has said the end of."""
 
 
 class OpenAIBackend:
@@ -73,7 +78,7 @@ class OpenAIBackend:
         client = self._clients.get()
         reader = self._reader(request, caps)
         try:
-            chunks = await client.post(
+            chunks: AsyncStream[Any] = await client.post(
                 _PATHS[self.api],
                 body=body,
                 options=self._clients.options,
@@ -83,9 +88,12 @@ class OpenAIBackend:
             )
             async with chunks:
                 async for chunk in chunks:
-                    for event in self._read(reader, chunk):
+                    for event in self._understood(partial(reader.feed, chunk), chunk):
                         yield event
-            for event in reader.end():
+                    if reader.ended:
+                        break
+                await _rest(chunks)
+            for event in self._understood(reader.end):
                 yield event
         except (
             openai.OpenAIError,
@@ -152,11 +160,21 @@ class OpenAIBackend:
             return ResponsesReader(self.name, most=request.max_output, window=caps.window)
         return ChatReader(self.name, think_tags=self._provider.think_tags)
 
-    def _read(self, reader: ChatReader | ResponsesReader, chunk: Any) -> list[BackendEvent]:
+    def _understood(
+        self, read: Callable[[], list[BackendEvent]], chunk: Any = "the end"
+    ) -> list[BackendEvent]:
         try:
-            return reader.feed(chunk)
+            return read()
         except _NOT_UNDERSTOOD as exc:
             raise Transient(
                 f"{self._provider.title} sent a chunk that makes no sense: {chunk!r:.200}",
                 backend=self.name,
             ) from exc
+
+
+async def _rest(chunks: AsyncIterable[object]) -> None:
+    """Reads what is left, as long as it comes soon, so that the connection can be used again."""
+    with suppress(TimeoutError, openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError):
+        async with asyncio.timeout(_REST):
+            async for _ in chunks:
+                pass

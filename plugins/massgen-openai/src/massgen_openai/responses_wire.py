@@ -125,8 +125,9 @@ def reasoning_from_item(item: Mapping[str, Any], name: str) -> Reasoning:
 
 
 def call_from_item(item: Mapping[str, Any]) -> ToolCall:
-    """The call that a ``function_call`` item is."""
-    return ToolCall(item["call_id"], item["name"], item["arguments"])
+    """The call that a ``function_call`` item is; one that was cut has no arguments, not none."""
+    cut = item.get("status") == "incomplete"
+    return ToolCall(item["call_id"], item["name"], item["arguments"] or ("" if cut else "{}"))
 
 
 def _from_item(item: Mapping[str, Any], dialect: Dialect) -> tuple[Role, tuple[Part, ...]]:
