@@ -9,6 +9,7 @@ from massgen_core.agents._answer import Answer
 from massgen_core.agents._conversation import SHRINK
 from massgen_core.agents._outgoing import Outgoing
 from massgen_core.errors import (
+    ContentFiltered,
     ContextOverflow,
     ContextOverflowError,
     MalformedHistory,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from massgen_core.agents._conversation import Conversation
     from massgen_core.agents._turn import Budget
     from massgen_core.backends import Backend, Request
-    from massgen_core.events import Event
+    from massgen_core.events import Event, FinishReason
     from massgen_core.messages import Message
 
 RETRIES: Final = 3
@@ -200,12 +201,21 @@ class Asking:
                 await self._conversation.broke_off(answer)
 
     def _check_is_answered(self, answer: Answer, request: Request) -> None:
+        if answer.empty and answer.finished is not None:
+            self._check_is_none(answer.finished.reason)
         if answer.unanswered(request.max_output, self._window):
             raise ContextOverflow(
                 "the window was full before the answer began",
                 used=answer.usage.prompt if answer.usage else None,
                 backend=self._backend.name,
             )
+
+    def _check_is_none(self, reason: FinishReason) -> None:
+        """Why there is no answer at all, where the provider says that."""
+        if reason == "content_filter":
+            raise ContentFiltered("the provider withheld the answer", backend=self._backend.name)
+        if reason == "error":
+            raise Transient("the provider failed to answer", backend=self._backend.name)
 
     def _too_full(self, answer: Answer) -> list[Event]:
         """What is told of an answer that was given although the window was full."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import re
 import time
 from collections import deque
 from contextlib import aclosing
@@ -33,7 +35,11 @@ if TYPE_CHECKING:
     from massgen_core.backends._protocol import Backend, Request
     from massgen_core.events import BackendEvent
 
+_log = logging.getLogger(__name__)
+
 FORMAT: Final = 1
+_HANDLE: Final = re.compile(r"\bh[0-9a-f]{10}\b")
+"""As in "whole text: h0123456789"; see `massgen_core.context`."""
 _HEADER: Final = "massgen-recording"
 
 
@@ -109,12 +115,9 @@ class Recorded(Wrapper):
             try:
                 self._recording.write({**line, "end": end, "request": asked, "events": events})
             except (OSError, ValueError) as exc:  # the disk is full; it was closed
-                if end == "complete":  # else why it ended is what matters
-                    raise Fatal(
-                        f"{str(self._recording.path)!r} cannot be written: {exc}",
-                        backend=self.name,
-                        hint="Make room, or run without recording.",
-                    ) from exc
+                _log.warning(
+                    "%s cannot be written, this answer is not in it: %s", self._recording.path, exc
+                )
 
 
 class Replayed:
@@ -212,7 +215,8 @@ def _same(one: list[Any], other: list[Any]) -> int:
 
 
 def _key(request: Mapping[str, Any]) -> str:
-    text = json.dumps(request, sort_keys=True)
+    """What asks the same has one key; handles in the words are made of ids, which do not count."""
+    text = _HANDLE.sub("h", json.dumps(request, sort_keys=True))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -3,8 +3,11 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import mcp
 import pytest
@@ -19,6 +22,7 @@ from massgen_core.plugin import PluginHost
 from massgen_core.sessions import SessionStore
 from massgen_core.testing import Answer, ScriptedBackend
 from massgen_mcp import McpServer, McpSettings, McpTools
+from massgen_mcp._server import Server
 
 SERVER = str(Path(__file__).parent / "mcp_server.py")
 SECRET = "very-secret"  # noqa: S105 - of nobody
@@ -349,6 +353,40 @@ def test_no_error_shows_a_secret():
         with pytest.raises(ToolSourceError) as raised:
             using({"one": one}, use)
         assert SECRET not in f"{raised.value} {vars(raised.value)} {one!r}"
+
+
+class Blabbing:
+    """A client whose server answers with a secret, or with no list of tools."""
+
+    def __init__(self, failure):
+        self._failure = failure
+
+    async def list_tools(self, cursor=None):
+        raise self._failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (mcp.MCPError(code=1, message=f"bad {SECRET}"), "refused 'tools/list': bad \\*+"),
+        (None, "answered 'tools/list' with name: "),
+    ],
+)
+def test_what_a_server_answers_is_told_without_secrets(monkeypatch, failure, said):
+    if failure is None:
+        with pytest.raises(ValidationError) as invalid:
+            mcp.Tool.model_validate({"name": [SECRET]})
+        failure = invalid.value
+
+    async def main():
+        server = Server("one", program(env={"TOKEN": SECRET}))
+        connection = SimpleNamespace(client=Blabbing(failure), lost=False)
+        monkeypatch.setattr(server, "_connected", AsyncMock(return_value=connection))
+        await server.tools()
+
+    with pytest.raises(ToolSourceError, match=said) as raised:
+        asyncio.run(main())
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_refusal_is_told_without_secrets_and_the_server_lives():

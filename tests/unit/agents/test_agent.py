@@ -8,6 +8,7 @@ import pytest
 
 from massgen_core.errors import (
     AgentError,
+    ContentFiltered,
     ContextOverflowError,
     InvalidArgument,
     InvalidRequest,
@@ -279,6 +280,14 @@ def test_an_empty_answer_is_an_answer(talk):
 def test_an_unusual_end_is_kept_with_the_message(talk):
     talk.run(talk.agent(ScriptedBackend([Answer("No", finish="content_filter")])), "Hi")
     assert "content_filter" == talk.messages()[-1].meta["finish"]
+
+
+@pytest.mark.parametrize(
+    ("finish", "error"), [("content_filter", ContentFiltered), ("error", Transient)]
+)
+def test_an_answer_that_was_none_is_an_error(talk, finish, error):
+    with pytest.raises(error):
+        talk.run(talk.agent(ScriptedBackend([Answer("", finish=finish)])), "Hi")
 
 
 def test_bad_arguments_are_refused(talk):

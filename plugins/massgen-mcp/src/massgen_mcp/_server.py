@@ -15,7 +15,9 @@ from anyio import BrokenResourceError, ClosedResourceError
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CONNECTION_CLOSED
+from pydantic import ValidationError
 
+from massgen_core.backends import scrub, scrubbed
 from massgen_core.errors import ToolSourceError
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ _AGAIN: Final = "it is started again by the next call"
 _SDK_CLOSED: Final = "Connection closed"  # the SDK's words for a pipe that ended
 _GONE: Final = (BrokenResourceError, ClosedResourceError, httpx2.HTTPError, OSError)
 _LOG: Final = logging.getLogger(__name__)
-_STARS: Final = "**********"
 
 
 @dataclass(slots=True)
@@ -118,9 +119,14 @@ class Server:
             yield
         except TimeoutError as exc:
             raise self._error(f"did not answer {what!r} in time") from exc
+        except ValidationError as exc:
+            problem = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise self._error(f"answered {what!r} with {where}: {problem['msg']}") from None
         except MCPError as exc:
-            words = self._hidden(exc.message)
-            if not self._closed_by(exc):
+            words, gone = scrubbed(exc.message, self._secrets), self._closed_by(exc)
+            scrub(exc, self._secrets)  # which may take its code and message
+            if not gone:
                 raise self._error(f"refused {what!r}: {words}") from exc
             connection.lost = True
             raise self._error(f"went away during {what!r}: {words}; {_AGAIN}") from exc
@@ -172,7 +178,10 @@ class Server:
         await _stop(owner)
         if owner.cancelled() or (failure := owner.exception()) is None:
             raise self._error(f"said nothing within {seconds:g} s of its start")
-        raise self._error(f"cannot be started: {self._hidden(_words(failure))}") from failure
+        cause = _first(failure)
+        words = scrubbed(f"{type(cause).__name__}: {cause}", self._secrets)
+        scrub(cause, self._secrets)
+        raise self._error(f"cannot be started: {words}") from cause
 
     async def _own(self, ready: asyncio.Future[Client], end: asyncio.Event) -> None:
         async with AsyncExitStack() as stack:
@@ -200,11 +209,11 @@ class Server:
             hint=f"Its settings are under tools.servers.{self.name}.",
         )
 
-    def _hidden(self, text: str) -> str:
-        for value in (*self._settings.env.values(), *self._settings.headers.values()):
-            if secret := value.get_secret_value():
-                text = text.replace(secret, _STARS)
-        return text
+    @property
+    def _secrets(self) -> list[str]:
+        """What no error may show."""
+        values = (*self._settings.env.values(), *self._settings.headers.values())
+        return [value.get_secret_value() for value in values]
 
 
 @asynccontextmanager
@@ -234,8 +243,3 @@ def _first(failure: BaseException) -> BaseException:
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure
-
-
-def _words(failure: BaseException) -> str:
-    found = _first(failure)
-    return f"{type(found).__name__}: {found}"
