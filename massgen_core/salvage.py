@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt
+from massgen_core.errors import InvalidArgument, MassgenError, SchemaTooNew, StorageCorrupt
 from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, snapshots_of
 from massgen_core.sessions import adopt, redact
 from massgen_core.storage import (
+    SCHEMA,
     carve_into,
     create_database,
     database_path,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Salvaged", "salvage"]
 
+_AHEAD: Final = 1_000
+"""Schema versions that a newer file may be ahead; what says more is damaged."""
 _TOLD: Final = ("memory_log", "session", "entry", "blob")
 
 
@@ -75,12 +78,14 @@ def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Sal
 
     Raises:
         InvalidArgument: There is no file.
+        SchemaTooNew: A newer version of this package wrote it.
         StorageCorrupt: Nothing in it can be read; it stays where it is.
         StorageFull: There is no room for the new file; the damaged one stays where it is.
     """
     file = database_path(path)
     if not file.is_file():
         raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
+    _refuse_newer(file)
     fresh = file.with_name(f"{file.name}.salvaging")
     fresh.unlink(missing_ok=True)
     try:
@@ -95,6 +100,22 @@ def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Sal
             one.unlink(missing_ok=True)
     snapshot, rows, filled, pages, unread, mended, sessions = done
     return Salvaged(kept, snapshot, rows, filled, pages, unread, mended, sessions)
+
+
+def _refuse_newer(file: Path) -> None:
+    """Raise if a newer version wrote the file: what it added would be left behind."""
+    with file.open("rb") as data:
+        header = data.read(100)
+    version = int.from_bytes(header[60:64], "big")
+    known = len(SCHEMA)
+    if header.startswith(b"SQLite format 3\0") and known < version < known + _AHEAD:
+        raise SchemaTooNew(
+            f"{str(file)!r} has schema {version}, this program salvages up to {known}",
+            found=version,
+            supported=known,
+            path=str(file),
+            hint="Upgrade massgen-core.",
+        )
 
 
 def _filled(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from massgen_core.errors import AccessDenied, InvalidArgument
 from massgen_core.memory._scope import FIELDS, Scope, is_text
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from massgen_core.memory._record import MemoryRecord
+    from massgen_core.memory._record import MemoryRecord, NewMemory
 
 Right: TypeAlias = Literal["read", "write"]
 
@@ -76,6 +76,55 @@ def may(
 def sees(principal: str | None, record: MemoryRecord) -> bool:
     """Whether a principal that may read the scope may see this record of it."""
     return principal is None or record.visibility != "private" or record.owner == principal
+
+
+def owned(new: NewMemory, principal: str | None) -> NewMemory:
+    """The memory with an owner, if it is private: else nobody would see it.
+
+    Raises:
+        InvalidArgument: It is private, and nobody's.
+        AccessDenied: The principal names another owner than itself.
+    """
+    if principal is not None and new.owner not in ("", principal):
+        raise _not_its_own(principal, f"give {new.owner!r} a memory")
+    if new.visibility != "private" or new.owner:
+        return new
+    if not principal:
+        raise InvalidArgument(
+            "a private memory needs an owner", hint="Pass owner=, or the principal whose it is."
+        )
+    return replace(new, owner=principal)
+
+
+def check_owner(record: MemoryRecord, changes: dict[str, Any], principal: str | None) -> None:
+    """Nothing, if these changes leave the memory to whom it belongs; gives a private one an owner.
+
+    Raises:
+        InvalidArgument: It would be private, and nobody's.
+        AccessDenied: The principal may not change whose it is, or who sees it.
+    """
+    if not changes.keys() & {"owner", "visibility"}:
+        return
+    scope = record.scope
+    its_own = principal in (record.owner, scope.user, scope.agent)
+    if principal is not None and not its_own:
+        raise _not_its_own(principal, f"change whose memory {record.id!r} is")
+    new = replace(
+        record,
+        owner=changes.get("owner", record.owner) or "",
+        visibility=changes.get("visibility", record.visibility) or "scope",
+    )
+    if (owner := owned(new, principal).owner) != record.owner:
+        changes["owner"] = owner
+
+
+def _not_its_own(principal: str, what: str) -> AccessDenied:
+    return AccessDenied(
+        f"{principal!r} may not {what}",
+        principal=principal,
+        right="write",
+        hint="A principal owns what it remembers, and decides on that and on its own scopes.",
+    )
 
 
 def grant(conn: sqlite3.Connection, principal: str, scope: Scope, rights: Iterable[Right]) -> Grant:

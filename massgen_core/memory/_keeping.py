@@ -24,7 +24,7 @@ from massgen_core.memory._ledger import Call
 from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
 from massgen_core.memory._meta import get_meta, put_meta
-from massgen_core.memory._paths import lines_of, path_of, written
+from massgen_core.memory._paths import file_of, lines_of, path_of, written
 from massgen_core.memory._record import moment_of
 from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._reversal import rewind
@@ -244,7 +244,7 @@ class Keeping(Closing):
             StorageCorrupt: It is damaged; nothing was changed.
             StorageBusy: Somebody has the file open; nothing was changed.
         """
-        file = path_of("snapshot", snapshot)
+        file = file_of("snapshot", snapshot)
         await asyncio.to_thread(check_snapshot, file)
         await self._vectorizer.aclose()
         call = self._call(None)
@@ -305,7 +305,7 @@ class Keeping(Closing):
             LedgerCorrupt: An entry is damaged.
             StorageFull: There is no room for it; nothing of it is left.
         """
-        file = path_of("target", target)
+        file = file_of("target", target)
         whole = Scope() if scope is None else scope_of(scope)
         now = self._clock.now()
 
@@ -331,7 +331,7 @@ class Keeping(Closing):
         if isinstance(source, Iterable) and not isinstance(source, (str, os.PathLike)):
             kept = tuple(source)  # a write may have to run again
         else:
-            file = path_of("source", source)
+            file = file_of("source", source)
 
         def take(conn: sqlite3.Connection) -> Imported:
             return import_lines(conn, kept if file is None else lines_of(file))

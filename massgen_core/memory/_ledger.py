@@ -85,7 +85,7 @@ def create(
         may: Whether a record may be superseded.
 
     Raises:
-        RecordConflict: There is something else under an id.
+        RecordConflict: There is something else under an id, or was, and was forgotten.
         RecordNotFound: A record that is to be superseded does not exist.
     """
     known = _known(conn, [new.id for new in news if new.id is not None])
@@ -260,17 +260,15 @@ def _created(new: NewMemory, now: float) -> MemoryRecord:
 
 def _same(found: MemoryRecord, new: NewMemory) -> MemoryRecord:
     """What is there, if it is what shall be remembered."""
-    same = (found.text, found.scope, found.kind) == (new.text, new.scope, new.kind)
-    gone = found.state == "tombstone" and (found.scope == new.scope or found.kind == "lost")
-    if same or gone:
+    if found.state == "tombstone":
+        what = f"the memory {found.id!r} was {'lost' if found.kind == 'lost' else 'forgotten'}"
+        hint = "Leave the id out: under this one nothing comes back."
+    elif (found.text, found.scope, found.kind) == (new.text, new.scope, new.kind):
         return found
-    raise RecordConflict(
-        f"there is another memory under the id {found.id!r}",
-        record_id=found.id,
-        expected=None,
-        found=found.rev,
-        hint="Leave the id out, or change that memory with update().",
-    )
+    else:
+        what = f"there is another memory under the id {found.id!r}"
+        hint = "Leave the id out, or change that memory with update()."
+    raise RecordConflict(what, record_id=found.id, expected=None, found=found.rev, hint=hint)
 
 
 def _superseded(

@@ -115,13 +115,13 @@ class Memory(Inspecting):
         Args:
             text: What is remembered, word by word.
             scope: Whose it is.
-            principal: Who asks.
+            principal: Who asks; what it remembers as private is its own.
             **fields: The fields of `NewMemory`; dates in any form, None for the default.
 
         Raises:
             InvalidArgument: A field cannot be used.
             AccessDenied: The principal may not write to the scope.
-            RecordConflict: There is another memory under the given id.
+            RecordConflict: There is another memory under the given id, or it was forgotten.
             RecordNotFound: A memory that it supersedes does not exist.
             StorageFull: No room on the disk; nothing was written.
         """
@@ -132,7 +132,7 @@ class Memory(Inspecting):
         self, news: Iterable[NewMemory], *, principal: str | None = None
     ) -> list[str]:
         """The ids of new memories, in order; all are on disk, or none. See `remember`."""
-        wanted = list(news)
+        wanted = [_access.owned(new, principal) for new in news]
         call = self._call(principal)
 
         def write(conn: sqlite3.Connection) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
@@ -229,6 +229,7 @@ class Memory(Inspecting):
 
         Raises:
             InvalidArgument: A field cannot be changed, or not to this value.
+            AccessDenied: The principal may not change whose it is, or who sees it.
             RecordConflict: It has another revision than expected.
             RecordNotFound: There is none in the scope, or it was forgotten.
         """
@@ -239,6 +240,7 @@ class Memory(Inspecting):
         def write(conn: sqlite3.Connection) -> tuple[MemoryRecord, list[MemoryRecord]]:
             record = find(conn, record_id, scope, principal, right="write")
             expect(record, expected_rev)
+            _access.check_owner(record, changes, principal)
             if move_to is not None:
                 _access.check(conn, principal, [scope_of(move_to)], "write")
             written = _ledger.update(conn, record, changes, call)

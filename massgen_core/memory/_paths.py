@@ -27,6 +27,18 @@ def path_of(name: str, value: PathLike) -> Path:
     raise InvalidArgument(f"{name} is {value!r}, expected a path", hint="Pass text or a Path.")
 
 
+def file_of(name: str, value: PathLike) -> Path:
+    """The file that is meant.
+
+    Raises:
+        InvalidArgument: It is no path, or one of a folder: ``.``, ``..`` or ``/``.
+    """
+    path = path_of(name, value)
+    if path.name in ("", ".."):
+        raise InvalidArgument(f"{name} is {str(value)!r}, expected a file", hint="Name a file.")
+    return path
+
+
 @contextmanager
 def written(file: Path) -> Iterator[None]:
     """The block writes the file; that it cannot is told.

@@ -6,9 +6,10 @@ import os
 import sqlite3
 import time
 from contextlib import ExitStack
+from glob import escape
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import StorageError, StorageReadOnly
+from massgen_core.errors import StorageCorrupt, StorageError, StorageReadOnly
 from massgen_core.storage._errors import translating
 from massgen_core.storage._files import make_folder, sync_folder
 from massgen_core.storage._migrate import migrate, refuse_newer, refuse_older, schema_version
@@ -55,6 +56,7 @@ def connect_writer(
             hint="Check its permissions, or open it with read_only=True.",
         )
     is_new = not path.exists()
+    _refuse_emptied(path)
     if is_new:
         make_folder(path.parent)
     with translating(path), ExitStack() as undo:
@@ -74,6 +76,21 @@ def connect_writer(
     if is_new:
         sync_folder(path.parent)
     return conn
+
+
+def _refuse_emptied(path: Path) -> None:
+    """Raise if an empty file has a past: to begin it anew would hide that all of it is lost."""
+    if not path.is_file() or path.stat().st_size:
+        return
+    snapshots = path.parent.glob(f"{escape(path.name)}.snapshots/*.json")
+    newest = max((one.stem for one in snapshots), default="")
+    if newest or any(path.parent.glob(f"{escape(path.stem)}.indexes/*")):
+        hint = f"Copy its snapshot {newest} to its place" if newest else "Put a backup back"
+        raise StorageCorrupt(
+            f"{str(path)!r} is empty, and was not",
+            path=str(path),
+            hint=f"{hint}; or delete the empty file to begin anew.",
+        )
 
 
 def connect_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
@@ -113,6 +130,7 @@ def check_read_only(path: Path, migrations: Sequence[Migration], *, busy_timeout
             path=str(path),
             hint="Check the path; opening it for writing creates it.",
         )
+    _refuse_emptied(path)
     with translating(path):
         conn = connect_read_only(path, busy_timeout=busy_timeout)
         try:

@@ -7,12 +7,18 @@ import warnings
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, get_args
 
 from massgen_core._closing import Closing
 from massgen_core._whole import whole
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
+from massgen_core.errors import (
+    InvalidArgument,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+    StorageReadOnly,
+)
 from massgen_core.storage._connect import connect_read_only
 from massgen_core.storage._copy import copy_database, free_name, swap_in
 from massgen_core.storage._errors import translating
@@ -90,11 +96,14 @@ class Database(Closing):
             busy_timeout: Seconds to wait for another process before `StorageBusy`.
 
         Raises:
+            InvalidArgument: `synchronous` is something else.
             StorageReadOnly: The file or its folder cannot be written.
             StorageCorrupt: The file is damaged, or no database of ours.
             SchemaTooNew: A newer version of this package wrote it.
             StorageBusy: Another process held it for too long.
         """
+        if synchronous not in get_args(Synchronous):
+            raise InvalidArgument(f"synchronous is {synchronous!r}, expected full or normal")
         opener = Opener(
             path=Path(path),
             migrations=tuple(migrations),

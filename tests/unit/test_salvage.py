@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_core import open_memory
-from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt
+from massgen_core.errors import InvalidArgument, MassgenError, SchemaTooNew, StorageCorrupt
 from massgen_core.memory import NewMemory, Scope
 from massgen_core.messages import user
 from massgen_core.salvage import salvage
@@ -261,3 +261,14 @@ def test_whatever_is_destroyed_nothing_wrong_comes_back(original, tmp_path_facto
         except MassgenError:
             continue
         assert set(again) <= set(sessions[session_id])
+
+
+def test_a_file_of_a_newer_version_stays_as_it_is(folder):
+    file = folder / "massgen.db"
+    with closing(sqlite3.connect(file)) as conn:
+        conn.execute("PRAGMA user_version = 99")
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    before = file.read_bytes()
+    with pytest.raises(SchemaTooNew):
+        salvage(file)
+    assert before == file.read_bytes()

@@ -13,6 +13,7 @@ from chromadb.api.shared_system_client import SharedSystemClient
 
 from massgen_chroma.entries import unit
 from massgen_chroma.home import Folder
+from massgen_chroma.probe import problem
 from massgen_core.errors import InvalidArgument, InvalidSetting, StorageBusy, StorageError
 from massgen_core.memory import Change, Memory, Plugins, Scope
 from massgen_core.testing import installed_memory_store
@@ -462,3 +463,8 @@ def test_a_check_says_that_another_process_has_the_index_open(tmp_path):
 
     report = asyncio.run(main())
     assert (True, ("chroma",)) == (report.ok, report.unchecked)
+
+
+def test_a_relative_folder_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "unable to open database file" in problem(Path("nothing"), "memories")

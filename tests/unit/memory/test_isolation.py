@@ -112,25 +112,35 @@ class Both:
 
     async def remember_some(self, who, news, *, supersede=False):
         model = self.model
+        if who and self.rnd.random() < 0.8:  # else foreign owners would let nothing through
+            news = [replace(new, owner=new.owner and who) for new in news]
         old = self.known() if supersede and self.rnd.random() < 0.4 else None
         if old is not None:
             news = [replace(news[0], supersedes=(old,))]
-        expected = None
-        if not all(model.allowed(who, new.scope, "write") for new in news):
+        expected = next(filter(None, (self.disowned(who, new) for new in news)), None)
+        if expected is None and not all(model.allowed(who, new.scope, "write") for new in news):
             expected = "AccessDenied"
-        elif old is not None and not self.may_supersede(old, who, news[0].scope):
+        elif not (expected or old is None or self.may_supersede(old, who, news[0].scope)):
             expected = "RecordNotFound"
         call = self.memory.remember_many(news, principal=who)
         if await self.same(call, expected) is None:
             return
-        changes = {
-            new.id: Rev(new.text, new.scope, 0, "active", new.owner, new.visibility == "private")
-            for new in news
-        }
+        changes = {}
+        for new in news:
+            private = new.visibility == "private"
+            owner = new.owner or (who if private else "")
+            changes[new.id] = Rev(new.text, new.scope, 0, "active", owner, private)
         if old is not None and model.revisions[old][-1].state == "active":
             changes[old] = replace(model.revisions[old][-1], state="superseded")
         model.sources.update({new.id: new.source_ids for new in news})
         model.put(changes)
+
+    def disowned(self, who, new):
+        """Why nobody could own it so, if that is it."""
+        if who is not None and new.owner not in ("", who):
+            return "AccessDenied"
+        nobodys = new.visibility == "private" and not (new.owner or who)
+        return "InvalidArgument" if nobodys else None
 
     def may_supersede(self, old, who, scope):
         if old not in self.model.revisions:
@@ -225,6 +235,10 @@ class Both:
         scope, model = self.where(name), self.model
         expected = None if model.finds(name, who, scope, "write") else "RecordNotFound"
         where = given.get("move_to")
+        if expected is None and who is not None and "owner" in given:
+            rev = model.revisions[name][-1]
+            its_own = who in (rev.owner, rev.scope.user, rev.scope.agent)
+            expected = None if its_own and given["owner"] == who else "AccessDenied"
         if expected is None and where is not None and not model.allowed(who, where, "write"):
             expected = "AccessDenied"
         call = self.memory.update(name, scope=scope, principal=who, **given)
@@ -432,8 +446,29 @@ def test_a_receipt_names_no_memory_of_others(run):
 def test_nothing_is_taken_for_remembered_under_an_id_that_another_had(run):
     async def work(memory):
         await memory.forget(await memory.remember("hers", scope=ADA, id="1"))
-        assert "1" == await memory.remember("hers again", scope=ADA, id="1")
-        with pytest.raises(RecordConflict):
-            await memory.remember("his", scope=BOB, id="1")
+        for text, scope in (("hers again", ADA), ("hers", ADA), ("his", BOB)):
+            with pytest.raises(RecordConflict, match="was forgotten"):
+                await memory.remember(text, scope=scope, id="1")
+
+    run(work)
+
+
+def test_what_is_private_belongs_to_somebody(run):
+    async def work(memory):
+        mine = await memory.remember("diary", scope=ADA, visibility="private", principal="ada")
+        assert "ada" == (await memory.get(mine, principal="ada")).owner
+        (hit,) = await memory.recall("diary", scope=ADA, principal="ada")
+        assert mine == hit.record.id
+        with pytest.raises(InvalidArgument, match="needs an owner"):
+            await memory.remember("whose?", scope=ADA, visibility="private")
+        with pytest.raises(AccessDenied):
+            await memory.remember("his?", scope=ADA, owner="bob", principal="ada")
+        await memory.grant("bob", ADA, ["write"])
+        open_ = await memory.remember("open", scope=ADA, principal="ada")
+        for changes in ({"owner": "bob", "visibility": "private"}, {"visibility": "private"}):
+            with pytest.raises(AccessDenied):
+                await memory.update(open_, principal="bob", **changes)
+        await memory.update(open_, principal="ada", visibility="private")
+        assert "ada" == (await memory.get(open_, principal="ada")).owner
 
     run(work)

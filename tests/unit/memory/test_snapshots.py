@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -351,3 +352,34 @@ def test_a_restore_is_not_disturbed_by_what_a_killed_one_left(run, tmp_path):
         return await texts(memory), (await memory.verify()).ok
 
     assert (["tea one"], True) == run(work)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_an_empty_file_beside_its_snapshots_is_damage(run, tmp_path, read_only):
+    async def snap(memory):
+        await memory.remember("tea one", scope=ADA)
+        return await memory.snapshot()
+
+    made = run(snap)
+    file = tmp_path / "massgen.db"
+    file.write_bytes(b"")
+    with pytest.raises(StorageCorrupt, match="is empty, and was not") as raised:
+        run(texts, read_only=read_only)
+    assert made.path.name in raised.value.hint
+    shutil.copy(made.path, file)
+    assert ["tea one"] == run(texts)
+
+
+def test_an_empty_file_without_a_past_is_new(run, tmp_path):
+    (tmp_path / "massgen.db").write_bytes(b"")
+    assert [] == run(texts)
+
+
+@pytest.mark.parametrize("place", [".", "..", "/"])
+def test_a_folder_is_no_snapshot_and_no_archive(run, place):
+    async def work(memory):
+        for call in (memory.restore, memory.export, memory.import_):
+            with pytest.raises(InvalidArgument, match="expected a file"):
+                await call(place)
+
+    run(work)

@@ -12,6 +12,7 @@ from contextlib import closing
 import pytest
 
 from massgen_core.errors import (
+    InvalidArgument,
     StorageBusy,
     StorageCorrupt,
     StorageError,
@@ -73,6 +74,13 @@ def test_normal_synchronous_is_a_choice(path):
         return await db.write(lambda conn: conn.execute("PRAGMA synchronous").fetchone()[0])
 
     assert run(path, main, synchronous="normal") == 1
+
+
+@pytest.mark.parametrize("choice", ["off", "FULL", "", None, 1])
+def test_another_synchronous_is_refused(path, choice):
+    with pytest.raises(InvalidArgument, match="expected full or normal"):
+        run(path, None, synchronous=choice)
+    assert not path.exists()
 
 
 def test_open_can_be_awaited_too(path):

@@ -19,7 +19,7 @@ from massgen_core.errors import StorageError
 
 def problem(folder: Path, name: str) -> str:
     """What is wrong with the files, or nothing."""
-    database = folder / "chroma.sqlite3"
+    database = folder.absolute() / "chroma.sqlite3"
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
             said = connection.execute("PRAGMA integrity_check(1)").fetchone()
