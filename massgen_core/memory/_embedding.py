@@ -114,13 +114,12 @@ class Vectorizer:
             return None
         if self._asked is not None and self._asked[0] == query:
             return self._asked[1]
-        outcome = await guarded(partial(self._embedder.embed, [query], purpose="query"), _SECONDS)
-        vectors = outcome.value
-        if vectors is None or len(vectors) != 1 or len(vectors[0]) != self._embedder.dimensions:
-            self._told("embedder", outcome.error or "it gave no vector of its dimensions")
+        outcome = await guarded(partial(_vector_of, self._embedder, query), _SECONDS)
+        if outcome.value is None:
+            self._told("embedder", outcome.error)
             return None
-        self._asked = query, vectors[0]  # the indexes ask for it, then the ranking
-        return vectors[0]
+        self._asked = query, outcome.value  # the indexes ask for it, then the ranking
+        return outcome.value
 
     async def aclose(self) -> None:
         """Stops what runs in the background; what is missing is made when it is opened again."""
@@ -153,3 +152,8 @@ class Vectorizer:
         await self._database.write(store)
         await self._loaded.give_vectors({one.seq: unpacked(raw) for one, raw in pairs})
         return True
+
+
+async def _vector_of(embedder: Embedder, query: str) -> Sequence[float]:
+    (vector,) = await embedder.embed([query], purpose="query")
+    return unpacked(packed(vector, embedder.dimensions))

@@ -33,9 +33,9 @@ async def guarded(work: Callable[[], Awaitable[T]], timeout: float) -> Outcome[T
         timeout: Seconds it may take.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout) as limit:
             return Outcome(await work())
-    except TimeoutError:
-        return Outcome(None, f"no answer within {timeout:g} seconds")
     except Exception as exc:  # noqa: BLE001 - the memory fence
+        if isinstance(exc, TimeoutError) and limit.expired():
+            return Outcome(None, f"no answer within {timeout:g} seconds")
         return Outcome(None, f"{type(exc).__name__}: {exc}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -174,28 +175,43 @@ class Recaller:
     async def _others(self, query: str) -> Sequence[str]:
         if self._expander is None or not query.strip():
             return ()
-        outcome = await guarded(partial(self._expander.expand, query), _PLUGIN_SECONDS)
+        outcome = await guarded(partial(_expanded, self._expander, query), _PLUGIN_SECONDS)
         if outcome.value is None:
             self._told("query expander", outcome.error)
             return ()
-        return tuple(map(str, outcome.value))[:_WORDINGS]
+        return outcome.value[:_WORDINGS]
 
     async def reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
         """The hits in the order of the reranker, if there is one and it works."""
         reranker = self._reranker
         if reranker is None or not hits or not query.strip():
             return hits
-        work = partial(reranker.rerank, query, [hit.record.text for hit in hits])
+        work = partial(_scores, reranker, query, [hit.record.text for hit in hits])
         outcome = await guarded(work, _PLUGIN_SECONDS)
-        scores = outcome.value
-        if scores is None or len(scores) != len(hits):
-            self._told("reranker", outcome.error or "it gave another number of scores")
+        if outcome.value is None:
+            self._told("reranker", outcome.error)
             return hits
         judged = [
             Hit(hit.record, score, {"reranker": score})
-            for hit, score in zip(hits, map(float, scores), strict=True)
+            for hit, score in zip(hits, outcome.value, strict=True)
         ]
         return sorted(judged, key=lambda hit: (-hit.score, hit.record.seq))
+
+
+async def _expanded(expander: QueryExpander, query: str) -> tuple[str, ...]:
+    found = await expander.expand(query)
+    if isinstance(found, str) or not all(isinstance(each, str) for each in found):
+        raise TypeError("it gave no list of texts")
+    return tuple(found)
+
+
+async def _scores(reranker: Reranker, query: str, texts: Sequence[str]) -> list[float]:
+    scores = [float(score) for score in await reranker.rerank(query, texts)]
+    if len(scores) != len(texts):
+        raise ValueError("it gave another number of scores")
+    if not all(map(math.isfinite, scores)):
+        raise ValueError("it gave a score that is no finite number")
+    return scores
 
 
 def _check_read(conn: sqlite3.Connection, wanted: Wanted) -> None:

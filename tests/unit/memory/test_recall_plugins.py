@@ -169,3 +169,67 @@ def test_one_that_fails_costs_nothing_but_its_help(run, kind):
     (hit,) = run(work, plugins=Plugins(**{kind: Broken()}), told=lambda *what: told.append(what))
     assert "the car" == hit.record.text
     assert [{"reranker": "reranker", "expander": "query expander"}[kind]] == [n for n, _ in told]
+
+
+class Odd(Letters, Synonyms):
+    """Answers with what it was made with, of any kind."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    async def embed(self, texts, /, *, purpose):
+        return self.answer if purpose == "query" else await super().embed(texts, purpose=purpose)
+
+    async def rerank(self, query, texts, /):
+        return self.answer
+
+    async def expand(self, query, /):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        *[("reranker", each) for each in ([None], None, 5, "x", [float("nan")], [], [1, 2])],
+        *[("expander", each) for each in (None, 5, "one text", [7])],
+        *[
+            ("embedder", each)
+            for each in (
+                None,
+                [],
+                [None],
+                [[1.0]],
+                [[float("nan")] * 5],
+                [["x"] * 5],
+                [[1] * 5] * 2,
+            )
+        ],
+    ],
+)
+def test_whatever_a_plugin_answers_recall_goes_on(run, kind, answer):
+    told = []
+
+    async def work(memory):
+        await memory.remember("the car", scope=ADA)
+        await memory.settle()
+        return await memory.recall("car", scope=ADA)
+
+    (hit,) = run(work, plugins=Plugins(**{kind: Odd(answer)}), told=lambda *what: told.append(what))
+    assert "the car" == hit.record.text
+    assert [{"expander": "query expander"}.get(kind, kind)] == [name for name, _ in told]
+
+
+def test_a_plugin_that_times_out_by_itself_is_told_in_its_words(run):
+    told = []
+
+    class Late(Shortest):
+        async def rerank(self, query, texts, /):
+            raise TimeoutError("connect")
+
+    async def work(memory):
+        await memory.remember("the car", scope=ADA)
+        return await memory.recall("car", scope=ADA)
+
+    run(work, plugins=Plugins(reranker=Late()), told=lambda *what: told.append(what))
+    assert [("reranker", "TimeoutError: connect")] == told
