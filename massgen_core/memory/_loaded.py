@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from massgen_core.memory._access import sees
 from massgen_core.memory._log import head
 from massgen_core.memory._ranking import Doc, ScopeIndex
 from massgen_core.memory._record import STANDING
@@ -46,15 +47,25 @@ class Loaded:
         standing: Numbers of pinned records that hold whatever is asked.
         ids: Number by id.
         damaged: Records that could not be read.
+
+    Args:
+        scopes: Whose records.
+        embedder: Whose vectors.
+        principal: Who may see all that is in it; None for the program itself. A text lends its
+            words to its neighbours' scores, so that what is private to others must not be there.
     """
 
-    def __init__(self, scopes: Sequence[Scope], embedder: str | None) -> None:
+    def __init__(
+        self, scopes: Sequence[Scope], embedder: str | None, principal: str | None
+    ) -> None:
         self.index = ScopeIndex()
         self.standing: set[int] = set()
         self.ids: dict[str, int] = {}
         self.damaged: list[Damaged] = []
         self._scopes = tuple(scopes)
         self._embedder = embedder
+        self._principal = principal
+        self._owners: dict[int, str] = {}
         self._vectors: set[int] = set()
         self._seq = 0
         self._lock = asyncio.Lock()
@@ -63,6 +74,10 @@ class Loaded:
     def embedded(self) -> float:
         """Share of the records that have a vector, from 0 to 1."""
         return len(self._vectors) / max(1, len(self.index))
+
+    def is_open_to(self, principal: str) -> bool:
+        """Whether nothing in it is private to somebody else."""
+        return all(owner == principal for owner in self._owners.values())
 
     async def catch_up(self, database: Database) -> None:
         """Takes in what the log says since the last time."""
@@ -115,6 +130,10 @@ class Loaded:
             self._drop(record)
         if record.state != "active" or not any(one.covers(record.scope) for one in self._scopes):
             return
+        if not sees(self._principal, record):
+            return
+        if record.visibility == "private":
+            self._owners[number] = record.owner
         self.ids[record.id] = number
         self.index.add(doc_of(record), vector)
         if vector is not None:
@@ -127,6 +146,7 @@ class Loaded:
         self.index.remove(number)
         self.standing.discard(number)
         self._vectors.discard(number)
+        self._owners.pop(number, None)
 
 
 class LoadedScopes:
@@ -135,14 +155,24 @@ class LoadedScopes:
     def __init__(self, database: Database, embedder: str | None) -> None:
         self._database = database
         self._embedder = embedder
-        self._kept: OrderedDict[tuple[Scope, ...], Loaded] = OrderedDict()
+        self._kept: OrderedDict[tuple[tuple[Scope, ...], str | None], Loaded] = OrderedDict()
 
-    async def get(self, scopes: tuple[Scope, ...]) -> Loaded:
-        """The index over these scopes, up to date with the log."""
-        loaded = self._kept.get(scopes)
+    async def get(self, scopes: tuple[Scope, ...], principal: str | None) -> Loaded:
+        """The index over these scopes, up to date with the log.
+
+        Who may see all of it shares it; others have one of their own.
+        """
+        loaded = await self._get(scopes, None)
+        if principal is None or loaded.is_open_to(principal):
+            return loaded
+        return await self._get(scopes, principal)
+
+    async def _get(self, scopes: tuple[Scope, ...], principal: str | None) -> Loaded:
+        key = scopes, principal
+        loaded = self._kept.get(key)
         if loaded is None:
-            loaded = self._kept[scopes] = Loaded(scopes, self._embedder)
-        self._kept.move_to_end(scopes)
+            loaded = self._kept[key] = Loaded(scopes, self._embedder, principal)
+        self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         await loaded.catch_up(self._database)
@@ -155,9 +185,9 @@ class LoadedScopes:
 
     async def drop_unembedded(self) -> None:
         """Forgets the indexes that lack vectors: they are made again with what is on disk."""
-        for scopes, loaded in list(self._kept.items()):
+        for key, loaded in list(self._kept.items()):
             if await loaded.lacks_vectors():
-                self._kept.pop(scopes, None)
+                self._kept.pop(key, None)
 
     def clear(self) -> None:
         """Forgets all indexes; they are made again when they are asked for."""

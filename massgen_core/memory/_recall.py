@@ -99,7 +99,7 @@ class Recaller:
             AccessDenied: The principal may not read one of the scopes.
         """
         await self._database.read(partial(_check_read, wanted=wanted))
-        loaded = await self._loaded.get(wanted.scopes)
+        loaded = await self._loaded.get(wanted.scopes, wanted.principal)
         while loaded.damaged:
             one = loaded.damaged.pop()
             why = f"memory {one.record_id!r} is damaged and left out: {one.what}"

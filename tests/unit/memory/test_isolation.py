@@ -22,6 +22,7 @@ from massgen_core.errors import (
     RecordNotFound,
 )
 from massgen_core.memory import Memory, NewMemory, Retention, Scope
+from massgen_core.memory._table import in_scopes
 
 rules = runpy.run_path(str(Path(__file__).with_name("isolating.py")))
 Model, Rev, NAMES, covers = (rules[name] for name in ("Model", "Rev", "NAMES", "covers"))
@@ -472,3 +473,54 @@ def test_what_is_private_belongs_to_somebody(run):
         assert "ada" == (await memory.get(open_, principal="ada")).owner
 
     run(work)
+
+
+async def team_with_a_secret(memory):
+    """What carl said in a team; the words in the middle are private."""
+    team = {"team": "red"}
+    await memory.grant("bob", team, ["read"])
+    await memory.grant("carl", team, ["read", "write"])
+    said = (("a", "The weather is fine"), ("secret", "password zebra"), ("c", "Lunch is at noon"))
+    for number, (name, text) in enumerate(said):
+        seen_by = "private" if name == "secret" else "scope"
+        scope, more = {**team, "session": "s"}, {"turn_no": number, "visibility": seen_by}
+        await memory.remember(text, scope=scope, principal="carl", id=name, **more)
+    return team
+
+
+def test_private_words_do_not_show_in_the_scores_of_others(run):
+    async def work(memory):
+        team = await team_with_a_secret(memory)
+
+        async def seen(word, who):
+            return [hit.record.id for hit in await memory.recall(word, scope=team, principal=who)]
+
+        assert [] == await seen("zebra", "bob")
+        assert "secret" == (await seen("zebra", "carl"))[0]
+        assert 3 == len(await seen("zebra", None))
+        said = await memory.explain("zebra", scope=team, principal="bob")
+        assert ((), 1) == (said.candidates + said.near, said.hidden)
+
+        await memory.update("secret", visibility="scope", principal="carl")
+        assert 3 == len(await seen("zebra", "bob"))
+        await memory.update("secret", visibility="private", principal="carl")
+        assert [] == await seen("zebra", "bob")
+
+    run(work)
+
+
+def test_an_index_is_shared_where_nothing_is_private_to_others(run, monkeypatch):
+    loads = []
+
+    def counted(*args):
+        loads.append(args)
+        return in_scopes(*args)
+
+    async def work(memory):
+        team = await team_with_a_secret(memory)
+        monkeypatch.setattr("massgen_core.memory._loaded.in_scopes", counted)
+        for who in (None, "carl", "bob", "carl", "bob"):
+            await memory.recall("lunch", scope=team, principal=who)
+
+    run(work)
+    assert 2 == len(loads)
