@@ -89,19 +89,25 @@ class LongTerm:
         return [MemoryRecalled(ids, conversation.reminder_tokens)]
 
     async def _recalled(self, conversation: Conversation, asked: Message, room: int) -> list[Hit]:
-        """What the question calls to mind, itself left out: it was taken in already."""
+        """What the question calls to mind, itself left out: it was taken in already.
+
+        So is the same question from another time: it answers nothing.
+        """
         seen = conversation.window.view.messages if self.exclude_recent else (asked,)
         most = max(0, room // _SHARE - _FRAME)
         tokens = most if self.tokens is None else min(most, self.tokens)
         if tokens <= 0:
             return []
-        return await self.memory.recall(
+        hits = await self.memory.recall(
             asked.text,
             scope=[self.scope, *self.also],
-            k=self.limit,
+            k=self.limit + 1,
             tokens=tokens,
             exclude=[message.id for message in seen],
         )
+        found = [hit for hit in hits if not _asks(hit, asked)]
+        pinned = [hit for hit in found if "pinned" in hit.reasons]
+        return found[: len(pinned) + self.limit]
 
     async def _take_in(self, conversation: Conversation) -> None:
         session = conversation.session_id
@@ -121,6 +127,12 @@ class LongTerm:
             for new in news:
                 with contextlib.suppress(RecordConflict):
                     await self.memory.remember_many([new])
+
+
+def _asks(hit: Hit, asked: Message) -> bool:
+    """Whether it is what is asked now, but for case and blanks."""
+    said = hit.record.text.casefold().split()
+    return hit.record.kind == "message" and said == asked.text.casefold().split()
 
 
 def _after(mark: str | None, conversation: Conversation) -> list[Message]:

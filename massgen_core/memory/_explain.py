@@ -11,7 +11,7 @@ from massgen_core.memory._access import sees
 from massgen_core.memory._hits import Hit
 from massgen_core.memory._loaded import doc_of
 from massgen_core.memory._ranking import ScopeIndex
-from massgen_core.memory._recall import by_number, misfit, rank
+from massgen_core.memory._recall import by_number, misfit, once, rank
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._table import by_ids, by_numbers, in_scopes
 
@@ -126,6 +126,8 @@ async def explain(
         and one.number not in loaded.standing
         and misfit(records[one.number], wanted) is None
     ]
+    said, again = once(hits)
+    hits = [*said, *again]
     best = await recaller.reranked(wanted.query, hits[:enough])
     terms = {hit.record.seq: hit.reasons for hit in hits}
     rows = [(hit, {**terms[hit.record.seq], **hit.reasons}) for hit in (*best, *hits[enough:])][

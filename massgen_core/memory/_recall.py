@@ -34,6 +34,8 @@ _PLUGIN_SECONDS: Final = 30.0
 _COMPLETE: Final = 0.9
 """Share of a scope's records with a vector from which on vectors count: with fewer, those that
 have one would always win."""
+_AGAIN: Final = 8
+"""Times the answer's size: with so many repeated texts among the candidates, no more are sought."""
 _RERANKED: Final = 4
 """Times as many candidates are given to a reranker as are wanted."""
 _ROOM: Final = 16
@@ -118,15 +120,18 @@ class Recaller:
     async def _best(
         self, loaded: Loaded, wanted: Wanted, extra: Mapping[str, Mapping[int, float]]
     ) -> list[Hit]:
-        """Enough hits for the answer; more candidates are looked at until there are."""
+        """Enough hits for the answer; more candidates are looked at until there are.
+
+        What was asked again and again is there as often, and must not take the answer's place.
+        """
         enough = self.enough(wanted.limit)
         k = enough + _ROOM
         wordings = await self.wordings(loaded, wanted.query)
         while True:
             ranked = rank(loaded, wordings, extra, k)
-            hits = await self._checked(loaded, wanted, ranked)
-            if len(hits) >= enough or len(ranked) < k:
-                return hits[:enough]
+            hits, again = once(await self._checked(loaded, wanted, ranked))
+            if len(hits) >= enough or len(again) >= _AGAIN * enough or len(ranked) < k:
+                return [*hits, *again][:enough]
             k *= 4
 
     async def _checked(self, loaded: Loaded, wanted: Wanted, ranked: Sequence[Ranked]) -> list[Hit]:
@@ -231,6 +236,17 @@ def misfit(record: MemoryRecord, wanted: Wanted) -> Misfit | None:
         (record.id in wanted.exclude, "excluded"),
     )
     return next((reason for wrong, reason in checks if wrong), None)
+
+
+def once(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
+    """Those that say something new, and those that say what a better one says, in its words."""
+    first: dict[str, Hit] = {}
+    again: list[Hit] = []
+    for hit in hits:
+        said = " ".join(hit.record.text.casefold().split())
+        if first.setdefault(said, hit) is not hit:
+            again.append(hit)
+    return list(first.values()), again
 
 
 def by_number(

@@ -217,6 +217,15 @@ def test_a_question_does_not_call_itself_to_mind(tmp_path):
     assert not [message for message in messages if message.meta.get("memory")]
 
 
+def test_a_question_that_is_asked_again_and_again_keeps_its_answer(tmp_path):
+    turn(tmp_path, "told", "The vault code is 9921 and it is kept by Priscilla.", ["Noted."])
+    for number in range(8):
+        said = ["Who keeps the vault code?", "who keeps  the vault code?"][number % 2]
+        _, messages = turn(tmp_path, f"asked-{number}", said, ["Ask her."], limit=2)
+        assert "kept by Priscilla" in reminder(messages)
+        assert "Who keeps" not in reminder(messages)
+
+
 def test_a_memory_that_cannot_write_costs_no_answer(tmp_path, monkeypatch):
     async def full(*_, **__):
         raise StorageFull("no room", path="x")

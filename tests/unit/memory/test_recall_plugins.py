@@ -148,6 +148,27 @@ def test_other_work_goes_on_while_a_scope_is_loaded(run, monkeypatch):
     assert 4 < len(set(seen))
 
 
+def test_what_is_said_again_and_again_takes_one_place(run):
+    asked = "Who keeps the vault code?"
+
+    async def work(memory):
+        for number in range(40):
+            await memory.remember(asked, scope={**ADA, "session": str(number)})
+        await memory.remember("Priscilla keeps it.", scope={**ADA, "session": "x"})
+        await memory.remember("The vault code is 9921.", scope={**ADA, "session": "y"})
+        few = await memory.recall(asked, scope=ADA, k=3)
+        explained = await memory.explain(asked, scope=ADA, k=3)
+        return few, explained.candidates, await memory.recall(asked, scope=ADA, k=100)
+
+    few, explained, many = run(work)
+    texts = [hit.record.text for hit in few]
+    assert {"Who keeps the vault code?", "Priscilla keeps it.", "The vault code is 9921."} == {
+        *texts
+    }
+    assert texts == [one.record.text for one in explained]
+    assert 42 == len(many)
+
+
 def test_a_reranker_has_the_last_word(run):
     async def work(memory):
         for text in ("the car is very long and red", "the car"):
