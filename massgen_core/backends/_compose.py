@@ -36,7 +36,7 @@ class Policy:
         most_wait: Seconds of the longest wait chosen by chance.
         deadline: Seconds after which no further attempt begins.
         idle: Seconds to wait for the next event; None for ever.
-        call: Seconds an answer may take; None for ever.
+        call: Seconds to wait for all events of an answer together; None for ever.
         requests_per_minute: None for no limit, as for the next two.
         tokens_per_minute: Prompt and answer.
         requests_per_day: Counted in this process.

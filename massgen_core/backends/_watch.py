@@ -25,7 +25,7 @@ class Watched(Wrapper):
     Args:
         inner: The backend.
         idle: Seconds to wait for the next event; None for ever.
-        call: Seconds an answer may take from the first to the last event; None for ever.
+        call: Seconds to wait for all events of an answer together; None for ever.
         turns: What all streams of a process share, so that together they leave room in the event
             loop for other work; of this backend alone if omitted.
 
@@ -95,7 +95,7 @@ class _Timer:
         self._loop = asyncio.get_running_loop()
         self._idle = idle
         self._call = call
-        self._end = None if call is None else self._loop.time() + call
+        self._left = call  # of the waits of the whole answer
         self._since = 0.0
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
@@ -109,12 +109,14 @@ class _Timer:
         self._task = asyncio.current_task()
         if self._task is not None:
             self._cancelling = self._task.cancelling()
-        if self._handle is None and (self._idle is not None or self._end is not None):
+        if self._handle is None and (self._idle is not None or self._left is not None):
             self._handle = self._loop.call_at(self._due(), self._ring)
 
     def rest(self) -> None:
         """Nobody waits."""
         self._task = None
+        if self._left is not None:
+            self._left -= self._loop.time() - self._since
 
     def stop(self) -> None:
         """It will not ring any more."""
@@ -127,8 +129,8 @@ class _Timer:
         return self._rang and task is not None and task.uncancel() <= self._cancelling
 
     def _due(self) -> float:
-        times = [self._since + self._idle] if self._idle is not None else []
-        return min([*times, self._end] if self._end is not None else times)
+        """When the wait has been too long; it is never earlier than it was for the last one."""
+        return self._since + min(one for one in (self._idle, self._left) if one is not None)
 
     def _ring(self) -> None:
         now, due = self._loop.time(), self._due()
@@ -137,7 +139,7 @@ class _Timer:
         elif self._task is None:  # the reader has the word: the wait begins when it comes back
             self._handle = None
         else:
-            over = self._end is not None and now >= self._end
+            over = self._left is not None and now >= self._since + self._left
             self.words = (
                 f"the answer was not complete after {self._call:g} s"
                 if over

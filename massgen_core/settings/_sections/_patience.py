@@ -33,7 +33,7 @@ class TimeoutsSection(Section):
         default=300.0, description="Seconds until the next piece of an answer; null for ever."
     )
     call: Seconds | None = Field(
-        default=None, description="Seconds until an answer is complete; null for ever."
+        default=None, description="Seconds to wait for an answer in all; null for ever."
     )
 
 

@@ -67,15 +67,29 @@ async def _ends(backend):
     return asyncio.get_running_loop().time()
 
 
-def test_what_the_reader_does_in_between_does_not_count():
+@pytest.mark.parametrize("limits", [{"idle": 11}, {"call": 61}, {"idle": 11, "call": 61}])
+def test_what_the_reader_does_in_between_does_not_count(limits):
     async def main():
         words = []
-        async for event in Watched(ScriptedBackend([SLOW]), idle=11).stream(ASK):
+        async for event in Watched(ScriptedBackend([SLOW]), **limits).stream(ASK):
             words.append(event.kind)
             await asyncio.sleep(100)
         return words
 
     assert "backend.finished" == virtual(main())[-1]
+
+
+def test_the_waits_of_an_answer_are_added_up():
+    async def main():
+        async with aclosing(Watched(ScriptedBackend([SLOW]), call=25).stream(ASK)) as stream:
+            for _ in range(2):
+                await anext(stream)
+                await asyncio.sleep(100)
+            with pytest.raises(Transient, match="not complete after 25 s"):
+                await anext(stream)
+        return asyncio.get_running_loop().time()
+
+    assert 225 == virtual(main())
 
 
 def test_a_stall_after_a_slow_reader_is_noticed():
