@@ -413,11 +413,14 @@ def test_the_key_of_anthropic_goes_to_no_other_server(server):
 
 
 @pytest.mark.parametrize("key", ["", "clé", "a\nb"])
-def test_a_key_that_is_missing_or_cannot_be_sent_is_a_settings_error(key):
+def test_a_key_that_is_missing_or_cannot_be_sent_is_a_settings_error(key, monkeypatch):
+    made = []
+    monkeypatch.setattr(httpx2, "AsyncClient", lambda **settings: made.append(settings))
     backend = AnthropicBackend(environ={"ANTHROPIC_API_KEY": key})
     with pytest.raises(InvalidSetting) as raised:
         asyncio.run(_all(backend, Request(MODEL, (user("Hi"),))))
     assert "backend.api_key" == raised.value.path
+    assert [] == made  # nobody would close it
 
 
 def _sent(server, *messages, **given):

@@ -88,6 +88,8 @@ class Client:
 
     def _made(self) -> anthropic.AsyncAnthropic:
         settings = self._settings
+        key = self._key()
+        _check(key, settings)
         timeout = httpx2.Timeout(_SILENCE, connect=settings.connect_timeout)
         # A proxy of the environment is for servers elsewhere. Without TLS there is nothing to
         # verify, and loading the certificates takes time. Redirects would take the key elsewhere.
@@ -97,8 +99,6 @@ class Client:
             trust_env=settings.host not in _LOOPBACK,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
         )
-        key = self._key()
-        _check(key, settings)
         return anthropic.AsyncAnthropic(
             api_key=key or "none",  # the SDK demands one
             base_url=settings.base_url,
