@@ -46,7 +46,10 @@ class OpenAISettings(BaseModel):
     )
     strict_turns: bool = Field(
         default=False,
-        description="Make user and assistant alternate, as templates of some open models want.",
+        description=(
+            "Make user and assistant alternate, as templates of some open models want; with "
+            "the chat API only."
+        ),
     )
     headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further HTTP headers of every request."
