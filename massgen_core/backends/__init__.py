@@ -13,7 +13,7 @@ from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
 from massgen_core.backends._headers import retry_after
 from massgen_core.backends._http import classify_http, sse_json
 from massgen_core.backends._limit import Limited, Limiter
-from massgen_core.backends._overflow import Refusal, classify_text, fills_window
+from massgen_core.backends._overflow import Refusal, classify_text
 from massgen_core.backends._probe import Check, Probe
 from massgen_core.backends._protocol import Backend, Caps, CountsTokens, Request
 from massgen_core.backends._record import Recorded, Recording, Replayed
@@ -48,7 +48,6 @@ __all__ = [
     "classify_http",
     "classify_text",
     "endpoint_of",
-    "fills_window",
     "retry_after",
     "scrub",
     "scrubbed",

@@ -67,11 +67,6 @@ def classify_text(
             return None
 
 
-def fills_window(stop_reason: str | None) -> bool:
-    """Whether a provider's word for why an answer ended means that the window was full."""
-    return stop_reason in known.FULL_WINDOW_REASONS
-
-
 def _kind(text: str, code: str, status: int | None) -> str:
     """``overflow``, ``malformed``, ``rate``, ``quota``; empty for anything else."""
     for kind, codes in (

@@ -47,11 +47,6 @@ RATE_CODES: Final = {
     "throttlingexception": "Bedrock",
     "too_many_requests": "compatible servers",
 }
-FULL_WINDOW_REASONS: Final = {
-    "model_context_window_exceeded": "Anthropic, Bedrock, z.ai",
-    "model_length": "Mistral",
-}
-"""Reasons for which an answer ended that mean: the window filled while it was written."""
 
 OVERFLOW: Final[Sequence[Sign]] = (
     Sign(r"prompt is too long", "Anthropic, Bedrock, Vertex, Databricks"),

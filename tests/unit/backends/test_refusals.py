@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_core.backends import _refusals as known
-from massgen_core.backends import classify_text, fills_window
+from massgen_core.backends import classify_text
 from massgen_core.backends._overflow import _QUOTES
 from massgen_core.errors import ContextOverflow, MalformedHistory, QuotaExceeded, RateLimited
 
@@ -70,13 +70,6 @@ def test_every_code_is_in_the_corpus():
 
 def test_a_code_may_be_a_number():
     assert isinstance(classify_text("", code=3051), ContextOverflow)
-
-
-def test_reasons_that_mean_a_full_window():
-    assert fills_window("model_context_window_exceeded")
-    assert fills_window("model_length")
-    assert not fills_window("length")
-    assert not fills_window(None)
 
 
 @pytest.mark.parametrize(
