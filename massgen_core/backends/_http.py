@@ -13,7 +13,7 @@ from massgen_core.backends._overflow import classify_text
 from massgen_core.errors import AuthFailed, BackendError, Fatal, InvalidRequest, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, 425})
 _STATUSES: Final = range(400, 600)
@@ -21,7 +21,12 @@ _MOST: Final = 500  # characters of a body that is no JSON
 
 
 def classify_http(
-    status: int, body: str, headers: Mapping[str, str] | None = None, *, backend: str = ""
+    status: int,
+    body: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    backend: str = "",
+    secrets: Iterable[str] = (),
 ) -> BackendError:
     """The typed error of an answer with an error status, or of an error inside a stream.
 
@@ -34,6 +39,7 @@ def classify_http(
         body: Text of the answer: JSON as OpenAI, Anthropic or Google write it, or anything.
         headers: Of the answer; ``retry-after`` is looked for.
         backend: Registered name of the backend, for the error.
+        secrets: What the words may not show, e.g. the key; what looks like one is never shown.
 
     Examples:
         >>> body = '{"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}'
@@ -44,7 +50,7 @@ def classify_http(
     message, code, named = _said(body)
     if status < HTTPStatus.BAD_REQUEST:
         status = named or status
-    message = message or f"HTTP status {status}"
+    message = scrubbed(message or f"HTTP status {status}", secrets)
     refusal = classify_text(
         message,
         code=code,
@@ -63,7 +69,7 @@ def classify_http(
         cls = Transient
     elif status >= HTTPStatus.BAD_REQUEST:
         cls = InvalidRequest
-    return cls(scrubbed(message), backend=backend, status=status)
+    return cls(message, backend=backend, status=status)
 
 
 async def sse_json(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, Any], None]:

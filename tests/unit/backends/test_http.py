@@ -74,6 +74,11 @@ def test_the_wait_is_read_as_seconds_or_as_a_date():
         assert classify_http(429, "", {"retry-after": endless}).retry_after is None
 
 
+def test_what_is_named_a_secret_is_not_repeated():
+    error = classify_http(401, '{"error": {"message": "bad key hunter22"}}', secrets=["hunter22"])
+    assert "bad key **********" == error.message
+
+
 def test_a_key_in_the_words_is_not_repeated():
     body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}."}})
     for status in (401, 400, 429, 500):
