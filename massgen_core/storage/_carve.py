@@ -31,7 +31,6 @@ _REAL: Final = 7
 _ZERO: Final = 8
 _ONE: Final = 9
 _FIRST_BLOB: Final = 12
-_LONGEST: Final = 1 << 30
 
 
 @dataclass(slots=True)
@@ -105,8 +104,8 @@ def _cell(pages: Pages, page: bytes, at: int, kind: int) -> tuple[int | None, li
 
 def _payload(pages: Pages, page: bytes, at: int, length: int, *, table: bool) -> bytes:
     """The whole payload, its overflow pages too."""
-    if length > _LONGEST:
-        raise ValueError("no payload is that long")
+    if length > pages.count * pages.size:  # its overflow pages would be read more than once
+        raise ValueError("the file has no room for it")
     usable = pages.size
     most = usable - 35 if table else (usable - 12) * 64 // 255 - 23
     if length <= most:
