@@ -88,15 +88,19 @@ def fill_from(conn: sqlite3.Connection, copy: Path) -> dict[str, int]:
     uri = f"{copy.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as other:
         (texts,) = conn.execute("SELECT count(*) FROM blob").fetchone()
-        counts = {"memory_log": _fill_log(conn, other), "entry": 0, "session": 0}
-        for (session_id,) in conn.execute(
-            "SELECT id FROM session UNION SELECT session_id FROM entry"
-        ).fetchall():
-            filled = _fill_session(conn, other, session_id)
-            counts["entry"] += filled[0]
-            counts["session"] += filled[1]
+        log = _fill_log(conn, other)
+        ids = conn.execute("SELECT id FROM session UNION SELECT session_id FROM entry").fetchall()
+        filled = [_fill_session(conn, other, session_id) for (session_id,) in ids]
+        same = [one for one in filled if one is not None]
+        if same:
+            _bring_texts(conn, other)
     (now,) = conn.execute("SELECT count(*) FROM blob").fetchone()
-    return {**counts, "blob": now - texts}
+    return {
+        "memory_log": log,
+        "entry": sum(entries for entries, _ in same),
+        "session": sum(sessions for _, sessions in same),
+        "blob": now - texts,
+    }
 
 
 def _fill_log(conn: sqlite3.Connection, other: sqlite3.Connection) -> int:
@@ -104,6 +108,7 @@ def _fill_log(conn: sqlite3.Connection, other: sqlite3.Connection) -> int:
     rows = other.execute("SELECT * FROM memory_log").fetchall()
     if any(mine.get(row[0], row[11]) != row[11] for row in rows):
         return 0
+    theirs = {row[0]: row[9] for row in rows}
     missing = [row for row in rows if row[0] not in mine]
     for row in missing:
         blob = None if row[9] is None else _bring_blob(conn, other, "id = ?", row[9])
@@ -113,23 +118,23 @@ def _fill_log(conn: sqlite3.Connection, other: sqlite3.Connection) -> int:
         "SELECT seq, blob FROM memory_log WHERE blob IS NOT NULL "
         "AND blob NOT IN (SELECT id FROM blob)"
     ).fetchall():
-        (theirs,) = [row[9] for row in rows if row[0] == seq] or [None]
-        found = None if theirs is None else _bring_blob(conn, other, "id = ?", theirs)
+        number = theirs.get(seq)
+        found = None if number is None else _bring_blob(conn, other, "id = ?", number)
         conn.execute("UPDATE memory_log SET blob = ? WHERE seq = ?", (found or blob, seq))
     return len(missing)
 
 
 def _fill_session(
     conn: sqlite3.Connection, other: sqlite3.Connection, session_id: str
-) -> tuple[int, int]:
+) -> tuple[int, int] | None:
+    """Entries and sessions that were added, without their texts; None if its history differs."""
     mine = dict(conn.execute("SELECT seq, hash FROM entry WHERE session_id = ?", (session_id,)))
     rows = other.execute("SELECT * FROM entry WHERE session_id = ?", (session_id,)).fetchall()
     if any(mine.get(row[1], row[11]) != row[11] for row in rows):
-        return 0, 0
+        return None
     missing = [row for row in rows if row[1] not in mine]
     marks = ", ".join("?" * 12)
     conn.executemany(f"INSERT INTO entry VALUES ({marks})", missing)  # noqa: S608 - only marks
-    _bring_texts(conn, other)
     row = other.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
     marks = ", ".join("?" * 15)
     added = 0

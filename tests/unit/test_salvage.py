@@ -6,6 +6,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
+import struct
 from contextlib import closing
 
 import pytest
@@ -18,6 +19,8 @@ from massgen_core.memory import NewMemory, Scope
 from massgen_core.messages import user
 from massgen_core.salvage import salvage
 from massgen_core.sessions import NewEntry, SessionStore
+from massgen_core.storage import fill_from
+from massgen_core.storage._carve import Pages, rows_in
 
 ADA = {"user": "ada"}
 LONG = "a text that is long enough to have a blob of its own, and overflow pages " * 90
@@ -159,6 +162,47 @@ def test_what_is_gone_is_taken_from_the_newest_sound_snapshot(original, folder):
     records, sessions, *_ = asyncio.run(contents(folder))
     assert expected[1] == sessions
     assert expected[0] == {key: text for key, text in records.items() if key != "later"}
+
+
+def test_texts_are_looked_for_in_a_snapshot_once(folder):
+    """Not for each session: there may be thousands."""
+    snapshot = folder / "snapshot.db"
+    said = []
+    with closing(sqlite3.connect(folder / "massgen.db")) as conn:
+        conn.execute("VACUUM INTO ?", (str(snapshot),))
+        (texts,) = conn.execute("SELECT count(*) FROM blob").fetchone()
+        conn.execute("DELETE FROM blob")
+        conn.set_trace_callback(said.append)
+        filled = fill_from(conn, snapshot)
+        assert not conn.execute(
+            "SELECT seq FROM memory_log WHERE blob NOT IN (SELECT id FROM blob)"
+        ).fetchall()
+    assert {"memory_log": 0, "entry": 0, "session": 0, "blob": texts} == filled
+    assert 1 == said.count("SELECT hash FROM blob")
+
+
+def varint(value):
+    data = [value & 0x7F]
+    while value := value >> 7:
+        data.insert(0, value & 0x7F | 0x80)
+    return bytes(data)
+
+
+def test_no_row_is_longer_than_its_file():
+    """Overflow pages that follow each other in a circle would fill the memory."""
+    blob = varint(12 + 2 * (1 << 24))
+    header = bytes([1 + len(blob)]) + blob
+    length = len(header) + (1 << 24)
+    least = (PAGE - 12) * 32 // 255 - 23
+    local = least + (length - least) % (PAGE - 4)
+    local = local if local <= PAGE - 35 else least
+    cell = varint(length) + b"\1" + header.ljust(local, b"\0") + struct.pack(">I", 3)
+    at = PAGE - len(cell)
+    leaf = struct.pack(">BHHHBH", 0x0D, 0, 1, at, 0, at)
+    circle = struct.pack(">I", 3)
+    data = b"".join(page.ljust(PAGE, b"\0") for page in (b"", leaf, circle))
+    data = data[: PAGE + at] + cell + data[2 * PAGE :]
+    assert [] == list(rows_in(Pages(data, {}, PAGE)))
 
 
 def test_what_is_lost_is_told_and_all_else_is_there(original, folder):
