@@ -14,7 +14,6 @@ watermark 0, and the log is applied again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -23,8 +22,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from massgen_core.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
-from massgen_core.storage import FileLock
+from massgen_core.errors import StorageBusy, StorageError
+from massgen_core.storage import FileLock, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 _Stamp: TypeAlias = tuple[int, int, int]
 _STATE: Final = "state.json"
 _DAMAGED: Final = "damaged"
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_READ_ONLY: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,18 +259,9 @@ class IndexFolder:
 
 def storage_error(exc: OSError, path: Path) -> StorageError:
     """The error of this package that an error of the operating system means."""
-    if exc.errno in _FULL:
-        return StorageFull(
-            f"no room to write {str(path)!r}: {exc}",
-            path=str(path),
-            hint="Free disk space; the index catches up from the ledger.",
-        )
-    if exc.errno in _READ_ONLY:
-        return StorageReadOnly(
-            f"{str(path)!r} cannot be written: {exc}",
-            path=str(path),
-            hint="Check the permissions of the folder.",
-        )
+    ours = translate(exc, path)
+    if isinstance(ours, StorageError):
+        return ours
     return StorageError(f"{str(path)!r}: {exc}", path=str(path))
 
 

@@ -23,7 +23,7 @@ from massgen_core.storage._database import (
     Synchronous,
     stored_schema,
 )
-from massgen_core.storage._errors import translating
+from massgen_core.storage._errors import translate, translating
 from massgen_core.storage._files import FILE_NAME, database_path, make_folder, sync_folder
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration, refuse_newer
@@ -65,6 +65,7 @@ __all__ = [
     "stored_schema",
     "sync_file",
     "sync_folder",
+    "translate",
     "translating",
     "unpack",
 ]

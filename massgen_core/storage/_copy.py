@@ -146,14 +146,14 @@ def put_in_place(fresh: Path, path: Path, now: float) -> Path:
     return kept
 
 
-def free_name(path: Path, suffix: str, now: float) -> Path:
+def free_name(path: Path, suffix: str, now: float, *, end: str = "") -> Path:
     """A name beside `path` that nobody has: ``massgen.db.<suffix>-20260131T120000Z``."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, now)))
-    target = path.with_name(f"{path.name}.{suffix}-{stamp}")
+    target = path.with_name(f"{path.name}.{suffix}-{stamp}{end}")
     number = 1
     while target.exists():
         number += 1
-        target = path.with_name(f"{path.name}.{suffix}-{stamp}-{number}")
+        target = path.with_name(f"{path.name}.{suffix}-{stamp}-{number}{end}")
     return target
 
 

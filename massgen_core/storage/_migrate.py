@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import SchemaTooNew, StorageCorrupt, StorageError
-from massgen_core.storage._copy import copy_database
+from massgen_core.storage._copy import copy_database, free_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,16 +135,6 @@ def back_up(path: Path, version: int, clock: Clock) -> Path:
     Raises:
         StorageCorrupt: The file is damaged.
     """
-    target = _free_name(path, version, clock)
+    target = free_name(path, f"v{version}", clock.now(), end=".bak")
     copy_database(path, target)
-    return target
-
-
-def _free_name(path: Path, version: int, clock: Clock) -> Path:
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(max(0.0, clock.now())))
-    target = path.with_name(f"{path.name}.v{version}-{stamp}.bak")
-    number = 1
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.v{version}-{stamp}-{number}.bak")
     return target
