@@ -129,21 +129,17 @@ class Replayed:
 
     Args:
         path: What `Recorded` wrote.
-        name: Which backend's requests; the only one's if omitted.
+        name: Which backend's requests; the only one's if omitted. One that was never asked, as a
+            fallback may be, has none.
 
     Raises:
-        InvalidArgument: It is no recording, or not of this version or backend.
+        InvalidArgument: It is no recording, or not of this version.
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str = "") -> None:
         self._path = Path(path)
         lines = _lines(self._path)
         names = list(dict.fromkeys(line["backend"] for line in lines))
-        if name and name not in names:
-            raise InvalidArgument(
-                f"{str(path)!r} has nothing of the backend {name!r}",
-                hint=f"It has requests of {', '.join(names) or 'none'}.",
-            )
         self.name = name or (names[0] if names else "replayed")
         mine = [line for line in lines if line["backend"] == self.name]
         self._caps = {one["model"]: Caps(**one["caps"]) for one in mine if "caps" in one}

@@ -263,6 +263,14 @@ def test_think_tags_make_a_block():
             Usage(9, 2, 3),
         ),
         (
+            {  # OpenRouter
+                "prompt_tokens": 9,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 5},
+            },
+            Usage(9, 2, 3, cache_write=5),
+        ),
+        (
             {"prompt_tokens": 9, "completion_tokens": None, "prompt_tokens_details": None},
             Usage(9, 0),
         ),
@@ -276,10 +284,10 @@ def test_usage_of_a_response():
     counted = {
         "input_tokens": 9,
         "output_tokens": 7,
-        "input_tokens_details": {"cached_tokens": 4},
+        "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3},
         "output_tokens_details": {"reasoning_tokens": 5},
     }
-    assert Usage(9, 7, 4, 5) == responses_usage(counted)
+    assert Usage(9, 7, 4, 5, cache_write=3) == responses_usage(counted)
 
 
 @pytest.mark.parametrize(
