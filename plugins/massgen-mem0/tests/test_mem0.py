@@ -12,7 +12,7 @@ from words_embedder import Words
 
 from massgen_core import open_memory
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import InvalidSetting, StorageError, Transient
+from massgen_core.errors import InvalidArgument, InvalidSetting, StorageError, Transient
 from massgen_core.memory import Change, Scope
 from massgen_core.plugin import Candidate, PluginContext, PluginHost
 from massgen_core.testing import Answer, ScriptedBackend
@@ -100,6 +100,50 @@ def test_a_vector_that_is_given_is_not_computed_again(tmp_path):
 
     assert ["r1"] == run(mem0(tmp_path, embedder=embedder), work)
     assert [] == [text for text in embedder.texts if text in ("tea", "a cup")]
+
+
+NONE = "no vectors: 1 changes had none and are not indexed"
+
+
+def without_embedder(folder):
+    """A store that can only index vectors that are given."""
+    ctx = PluginContext(SYSTEM_CLOCK, folder, ModelCatalogue.shipped())
+    return HOST.create("memory_store", "mem0", {}, ctx)
+
+
+def test_a_change_without_a_vector_that_comes_again_is_counted_once(tmp_path):
+    async def work(store):
+        for _ in range(3):
+            await store.apply([put(1, "tea")])
+        return (await store.health()).detail
+
+    assert NONE == run(without_embedder(tmp_path), work)
+
+
+def test_a_vector_that_comes_later_is_indexed_and_no_longer_missed(tmp_path):
+    async def work(store):
+        await store.apply([put(1, "tea"), put(2, "train")])
+        await store.apply([Change(1, "put", "r1", ADA, "tea", [1.0, 0.0]), put(2, "train")])
+        hits = await store.search("a cup", [1.0, 0.0], ADA, 5)
+        return [hit.record_id for hit in hits], (await store.health()).detail
+
+    assert (["r1"], NONE) == run(without_embedder(tmp_path), work)
+
+
+def test_a_batch_that_failed_is_counted_when_it_is_applied(tmp_path):
+    async def work(store):
+        await store.apply([Change(1, "put", "r1", ADA, "tea", [1.0, 0.0])])
+        with pytest.raises(InvalidArgument):
+            await store.apply([put(2, "train"), Change(3, "put", "r3", ADA, "a", [1.0, 0.0, 0.0])])
+        await store.apply([put(2, "train"), Change(3, "put", "r3", ADA, "a", [0.0, 1.0])])
+        return await store.watermark()
+
+    assert 3 == run(without_embedder(tmp_path), work)
+
+    async def look(store):
+        return (await store.health()).detail
+
+    assert NONE == run(without_embedder(tmp_path), look)
 
 
 @pytest.mark.parametrize("vector", [None, [], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]])

@@ -76,11 +76,13 @@ class Mem0Index:
         last = {change.record_id: change for change in batch}
         with ExitStack() as undo, failures(self._where):
             undo.callback(self._release)  # what is in memory may not be what is on disk
+            skipped = 0
             for change in sorted(last.values(), key=lambda one: one.seq):
-                self._apply(change)
+                skipped += self._apply(change)
                 if self._answers is not None:  # each was paid for
-                    self._save(change.seq)
-            self._save(max(change.seq for change in batch))
+                    self._save(change.seq, skipped)
+                    skipped = 0
+            self._save(max(change.seq for change in batch), skipped)
             undo.pop_all()
 
     def search(
@@ -135,29 +137,34 @@ class Mem0Index:
     def _home(self) -> Path:
         return self._folder.path / "mem0"
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: Change) -> int:
+        """How many more changes have no vector: 1, or -1 if this one had none when it came before.
+
+        It may come again, for the sake of vectors; facts would be paid for again.
+        """
         state = self._folder.state
+        again = change.op == "put" and change.seq <= state.watermark
         if state.dimensions:
             engine = self._opened(state.dimensions)
-            again = change.op == "put" and change.seq <= state.watermark
             if again and change.record_id in engine.ids:
-                return  # it comes again, for the sake of vectors; facts would be paid for again
+                return 0
             engine.remove(change.record_id)
         text = _clean(change.text)
         if change.op == "remove" or not text.strip():
-            return
+            return 0
         vector = unit(change.vector)
         if vector is None and self._embedder is None:
-            self._folder.state = replace(state, skipped=state.skipped + 1)
-            return
+            return 0 if again else 1
         self._vectors.known = {} if vector is None else {text: vector}
         dimensions = len(self._vectors.embed(text, "add"))
         if state.dimensions not in (0, dimensions):
             error = _wrong_length(dimensions, state.dimensions)
             self._mismatch = error.message
             raise error
+        # Not only once it is saved: mem0's files are of this length from here on.
         self._folder.state = replace(state, dimensions=dimensions)
         self._store(self._opened(dimensions), change, text)
+        return -1 if again else 0
 
     def _store(self, engine: Engine, change: Change, text: str) -> None:
         """Facts if they can be had, else the text, so that no record cannot be found."""
@@ -174,10 +181,16 @@ class Mem0Index:
             self._log.warning("no facts", record=record, attempt=attempt + 1, reason=reason)
         engine.add(record, scope, text, infer=False)
 
-    def _save(self, seq: int) -> None:
+    def _save(self, seq: int, skipped: int) -> None:
         state = self._folder.state
         count = self._engine.count if self._engine is not None else state.count
-        self._folder.save(replace(state, watermark=max(state.watermark, seq), count=count))
+        after = replace(
+            state,
+            watermark=max(state.watermark, seq),
+            count=count,
+            skipped=max(0, state.skipped + skipped),
+        )
+        self._folder.save(after)
 
     def _opened(self, dimensions: int) -> Engine:
         if self._engine is None:
