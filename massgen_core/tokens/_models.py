@@ -35,7 +35,6 @@ class ModelInfo:
         image: Name of its image formula, see `image_formula`.
         ratio: Reported tokens per counted token to expect before any was reported.
         tools: Whether it calls tools.
-        system_role: Whether it takes system messages.
         images: Whether it takes pictures.
         reasoning: Whether it thinks before it answers, in tokens that are paid for.
         source: The page the figures are from.
@@ -63,7 +62,6 @@ class ModelInfo:
     image: str = "none"
     ratio: float = 1.0
     tools: bool = True
-    system_role: bool = True
     images: bool = False
     reasoning: bool = False
     source: str = ""

@@ -116,7 +116,6 @@ _FIELDS: Final[dict[str, tuple[Callable[[object], Value], str]]] = {
     "image": (_image, "an image formula such as openai-tiles:85:170, or none"),
     "ratio": (_ratio, f"a number from {LOWEST} to {HIGHEST}"),
     "tools": _FLAG,
-    "system_role": _FLAG,
     "images": _FLAG,
     "reasoning": _FLAG,
     "source": _TEXT,

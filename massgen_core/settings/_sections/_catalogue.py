@@ -35,7 +35,6 @@ class ModelOverride(Section):
         default=None, description="Tokens the provider counts for each token we count."
     )
     tools: bool | None = Field(default=None, description="Whether it can call tools.")
-    system_role: bool | None = Field(default=None, description="Whether it knows system messages.")
     images: bool | None = Field(default=None, description="Whether it can see images.")
     reasoning: bool | None = Field(
         default=None, description="Whether it thinks, in tokens that are paid for."

@@ -55,6 +55,13 @@ def test_the_nearest_known_key_is_suggested(project, override, suggestion):
     assert suggestion in found.suggestions
 
 
+def test_a_setting_that_no_longer_exists_is_named_with_its_line(project):
+    project.write("models:\n  gpt-4o:\n    system_role: false\n")
+    with pytest.raises(UnknownSetting, match="massgen.yaml:3: unknown setting") as caught:
+        project.load()
+    assert "models.gpt-4o.system_role" == caught.value.path
+
+
 def test_a_key_like_no_other_has_no_suggestion(project):
     assert "-c: unknown setting 'zzz'" == problem(project, "zzz=1").message
 

@@ -137,7 +137,7 @@ def test_a_new_model_can_say_everything():
     values = {
         "provider": "me", "window": 9_000, "max_output": 900, "max_input": 8_000,
         "tokenizer": "cl100k_base", "exact": True, "image": "fixed:100", "ratio": 1.5,
-        "tools": False, "system_role": False, "images": True,
+        "tools": False, "images": True,
         "source": "mine", "date": "2026-01-01",
     }  # fmt: skip
     info = SHIPPED.with_overrides({"mine": values}).get("mine")
