@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from massgen_core.memory._guard import guarded
 from massgen_core.memory._loaded import doc_of
@@ -114,12 +114,11 @@ class Vectorizer:
             return None
         if self._asked is not None and self._asked[0] == query:
             return self._asked[1]
-        outcome = await guarded(partial(_vector_of, self._embedder, query), _SECONDS)
-        if outcome.value is None:
-            self._told("embedder", outcome.error)
+        vectors = await self._packed(self._embedder, [query], "query")
+        if vectors is None:
             return None
-        self._asked = query, outcome.value  # the indexes ask for it, then the ranking
-        return outcome.value
+        self._asked = query, unpacked(vectors[0])  # the indexes ask for it, then the ranking
+        return self._asked[1]
 
     async def aclose(self) -> None:
         """Stops what runs in the background; what is missing is made when it is opened again."""
@@ -128,32 +127,39 @@ class Vectorizer:
             await asyncio.gather(self._filling, return_exceptions=True)
 
     async def _keep_filling(self) -> None:
-        for pause in _PAUSES:
+        for pause in (0.0, *_PAUSES):
+            await asyncio.sleep(pause)
             if await self.fill():
                 await self._loaded.drop_unembedded()  # another process may have made them
                 return
-            await asyncio.sleep(pause)
 
     async def _make(self, records: Sequence[MemoryRecord]) -> bool:
         assert self._embedder is not None  # noqa: S101 - asked only with one
         embedder = self._embedder
         texts = [passage_of(doc_of(one)) for one in records]
-        outcome = await guarded(partial(embedder.embed, texts, purpose="document"), _SECONDS)
-        if outcome.value is None or len(outcome.value) != len(texts):
-            self._told("embedder", outcome.error or "it gave another number of vectors")
-            return False
-        try:
-            data = [packed(vector, embedder.dimensions) for vector in outcome.value]
-        except (TypeError, ValueError) as exc:
-            self._told("embedder", f"it gave {exc}")
+        data = await self._packed(embedder, texts, "document")
+        if data is None:
             return False
         pairs = list(zip(records, data, strict=True))
         store = partial(put_vectors, embedder=embedder.identity, pairs=pairs)
-        await self._database.write(store)
-        await self._loaded.give_vectors({one.seq: unpacked(raw) for one, raw in pairs})
+        stored = await self._database.write(store)
+        await self._loaded.give_vectors(
+            {one.seq: unpacked(raw) for one, raw in pairs if one.seq in stored}
+        )
         return True
 
+    async def _packed(
+        self, embedder: Embedder, texts: Sequence[str], purpose: Literal["document", "query"]
+    ) -> list[bytes] | None:
+        """One checked vector per text; None, which is told, if the embedder does not give them."""
 
-async def _vector_of(embedder: Embedder, query: str) -> Sequence[float]:
-    (vector,) = await embedder.embed([query], purpose="query")
-    return unpacked(packed(vector, embedder.dimensions))
+        async def ask() -> list[bytes]:
+            vectors = await embedder.embed(texts, purpose=purpose)
+            if len(vectors) != len(texts):
+                raise ValueError(f"{len(vectors)} vectors for {len(texts)} texts")
+            return [packed(vector, embedder.dimensions) for vector in vectors]
+
+        outcome = await guarded(ask, _SECONDS)
+        if outcome.value is None:
+            self._told("embedder", outcome.error)
+        return outcome.value

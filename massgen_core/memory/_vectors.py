@@ -42,16 +42,20 @@ def unpacked(data: bytes) -> array[float]:
 
 def put_vectors(
     conn: sqlite3.Connection, embedder: str, pairs: Iterable[tuple[MemoryRecord, bytes]]
-) -> None:
-    """Store vectors of records as they are now."""
+) -> set[int]:
+    """Store vectors of records whose text is still the same; the numbers of those records."""
     number = embedder_number(conn, embedder)
-    conn.executemany(
-        "INSERT OR REPLACE INTO memory_vector VALUES (?, ?, ?, ?, ?)",
-        [
-            (number, one.seq, bytes.fromhex(one.content_hash), data, zlib.crc32(data))
-            for one, data in pairs
-        ],
-    )
+    query = """
+        INSERT OR REPLACE INTO memory_vector
+        SELECT ?, number, content, ?, ? FROM memory_record WHERE number = ? AND content = ?
+    """
+    return {
+        one.seq
+        for one, data in pairs
+        if conn.execute(
+            query, (number, data, zlib.crc32(data), one.seq, bytes.fromhex(one.content_hash))
+        ).rowcount
+    }
 
 
 def get_vectors(

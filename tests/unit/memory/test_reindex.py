@@ -2,7 +2,10 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from array import array
 from pathlib import Path
+
+import pytest
 
 from massgen_core.memory import Memory, Plugins
 
@@ -98,6 +101,53 @@ def test_a_damaged_memory_does_not_keep_others_from_their_vectors(run, tmp_path)
         return (await memory.stats()).disk.vectors
 
     assert 6 * 5 * 4 == run(work, plugins=Plugins(embedder=Letters()))
+
+
+@pytest.mark.parametrize("then", ["update", "forget"])
+def test_a_vector_that_is_made_too_late_is_not_kept(run, tmp_path, then):
+    """That of the newer text stays, and there is none of what was forgotten."""
+    embedder, asked, release = Letters("xy"), asyncio.Event(), asyncio.Event()
+    embed = embedder.embed
+
+    async def waits(texts, /, *, purpose):
+        if "xx" in texts:
+            asked.set()
+            await release.wait()
+        return await embed(texts, purpose=purpose)
+
+    async def begin(memory):
+        await memory.remember("xx", scope=ADA, kind="note", id="1")
+        await memory.remember("xy", scope=ADA, kind="note", id="2")
+
+    async def work(memory):
+        await memory.recall("xx", scope=ADA)  # loads the scope
+        await asked.wait()
+        await (memory.update("1", text="yy") if then == "update" else memory.forget("1"))
+        await memory.recall("xx", scope=ADA)
+        release.set()
+        await memory._vectorizer._filling
+        return [hit.record.id for hit in await memory.recall("yyyy", scope=ADA)]
+
+    run(begin)
+    embedder.embed = waits
+    hits = run(work, plugins=Plugins(embedder=embedder))
+    assert {"update": ["1", "2"], "forget": ["2"]}[then] == hits
+    with sqlite3.connect(tmp_path / "massgen.db") as conn:
+        rows = conn.execute("SELECT record, data FROM memory_vector ORDER BY record").fetchall()
+    conn.close()
+    vectors = [(record, array("f", data).tolist()) for record, data in rows]
+    assert [*([(1, [1.0, 3.0])] if then == "update" else []), (2, [2.0, 2.0])] == vectors
+
+
+def test_the_embedder_is_asked_once_more_after_the_last_pause(run, monkeypatch):
+    monkeypatch.setattr("massgen_core.memory._embedding._PAUSES", (0.0, 0.0))
+
+    async def work(memory):
+        await memory._vectorizer._filling
+        return await memory._vectorizer.missing()
+
+    run(lambda memory: memory.remember("tea", scope=ADA))
+    assert 0 == run(work, plugins=Plugins(embedder=Letters(fails=2)))
 
 
 def test_a_kill_while_vectors_are_made_keeps_those_that_were_made(run, tmp_path):
