@@ -233,8 +233,7 @@ class Keeping(Closing):
     async def restore(self, snapshot: PathLike) -> Path:
         """Puts a snapshot in the place of the database file, in one step, after checking it.
 
-        Sessions go back with it; what was forgotten since stays forgotten. Nobody else may have the
-        file open.
+        Sessions go back with it, what was forgotten since stays so. Nobody else may have it open.
 
         Returns:
             Where the file that was there is now.
@@ -247,20 +246,21 @@ class Keeping(Closing):
         file = file_of("snapshot", snapshot)
         await asyncio.to_thread(check_snapshot, file)
         await self._vectorizer.aclose()
-        call = self._call(None)
 
         def prepare(old: sqlite3.Connection, new: sqlite3.Connection) -> bool:
             forget_indexes(new)
-            return erase_again(old, new, call, self._journals)
+            return erase_again(old, new, self._call(None), self._journals)
 
-        kept, whole = await self._database.replace_with(file, prepare, self._clock)
+        try:
+            kept, whole = await self._database.replace_with(file, prepare, self._clock)
+        finally:  # it is done, too, where the caller was cancelled meanwhile
+            self._loaded.clear()
+            for feed in self._feeds:
+                feed.mistrust()
+            self._vectorizer.fill_later()
         if not whole:
             self._told("memory", "the damaged file did not say all that was forgotten since")
-        self._loaded.clear()
-        for feed in self._feeds:
-            feed.mistrust()
         await self._database.scrub()
-        self._vectorizer.fill_later()
         return kept
 
     async def rewind(self, until: int | Moment, *, dry_run: bool = False) -> list[MemoryRecord]:
