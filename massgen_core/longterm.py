@@ -28,7 +28,7 @@ from massgen_core.memory import Memory, Plugins
 from massgen_core.messages import system, user
 from massgen_core.plugin import PluginContext, PluginHost
 from massgen_core.sessions import redact
-from massgen_core.storage import Opening, database_path
+from massgen_core.storage import Opening, database_path, indexes_beside
 from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
 def _context(file: Path, clock: Clock, backend: AskedBackend | None) -> PluginContext:
     return PluginContext(
         clock=clock,
-        data_dir=file.parent / f"{file.stem}.indexes",
+        data_dir=indexes_beside(file),
         models=ModelCatalogue.shipped(),
         backend=backend,
     )

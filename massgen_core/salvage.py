@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import InvalidArgument, MassgenError, SchemaTooNew, StorageCorrupt
+from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt
 from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, snapshots_of
 from massgen_core.sessions import adopt, redact
 from massgen_core.storage import (
@@ -25,6 +25,7 @@ from massgen_core.storage import (
     database_path,
     fill_from,
     put_in_place,
+    refuse_newer,
 )
 
 if TYPE_CHECKING:
@@ -107,15 +108,8 @@ def _refuse_newer(file: Path) -> None:
     with file.open("rb") as data:
         header = data.read(100)
     version = int.from_bytes(header[60:64], "big")
-    known = len(SCHEMA)
-    if header.startswith(b"SQLite format 3\0") and known < version < known + _AHEAD:
-        raise SchemaTooNew(
-            f"{str(file)!r} has schema {version}, this program salvages up to {known}",
-            found=version,
-            supported=known,
-            path=str(file),
-            hint="Upgrade massgen-core.",
-        )
+    if header.startswith(b"SQLite format 3\0") and version < len(SCHEMA) + _AHEAD:
+        refuse_newer(version, SCHEMA, file)
 
 
 def _filled(

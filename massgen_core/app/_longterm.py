@@ -24,10 +24,11 @@ def memory_plugins(app: App, file: Path) -> Plugins:
         PluginError: An index or the embedder is not installed, or broken.
     """
     from massgen_core.memory import Facts, Plugins
+    from massgen_core.storage import indexes_beside
 
     section, chosen = app.settings.memory, app.settings.memory_store
     own = {} if chosen is None else {chosen.name: chosen.settings}
-    context = replace(app.context, data_dir=file.parent / f"{file.stem}.indexes")
+    context = replace(app.context, data_dir=indexes_beside(file))
     stores = {
         name: app.host.create("memory_store", name, own.get(name), context)
         for name in dict.fromkeys([*section.indexes, *own])

@@ -14,7 +14,6 @@ from massgen_core.memory._extraction import Asks, Extractor, Proposal
 from massgen_core.memory._facts import Facts, Summaries
 from massgen_core.memory._hits import Hit
 from massgen_core.memory._index_folder import IndexFolder, IndexState, storage_error
-from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._ledger import Revision
 from massgen_core.memory._lifecycle import Collected, Removal, Retention, worth
 from massgen_core.memory._memory import Memory
@@ -30,6 +29,7 @@ from massgen_core.memory._stores import (
     Embedder,
     Health,
     MemoryStore,
+    Plugins,
     QueryExpander,
     Reranker,
 )

@@ -11,7 +11,7 @@ from massgen_core.memory._scope import FIELDS, Scope, is_text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from massgen_core.memory._record import MemoryRecord, NewMemory
 
@@ -96,15 +96,17 @@ def owned(new: NewMemory, principal: str | None) -> NewMemory:
     return replace(new, owner=principal)
 
 
-def check_owner(record: MemoryRecord, changes: dict[str, Any], principal: str | None) -> None:
-    """Nothing, if these changes leave the memory to whom it belongs; gives a private one an owner.
+def owned_after(
+    record: MemoryRecord, changes: Mapping[str, Any], principal: str | None
+) -> Mapping[str, Any]:
+    """The changes, with an owner for a memory that becomes private; see `owned`.
 
     Raises:
         InvalidArgument: It would be private, and nobody's.
         AccessDenied: The principal may not change whose it is, or who sees it.
     """
     if not changes.keys() & {"owner", "visibility"}:
-        return
+        return changes
     scope = record.scope
     its_own = principal in (record.owner, scope.user, scope.agent)
     if principal is not None and not its_own:
@@ -114,8 +116,7 @@ def check_owner(record: MemoryRecord, changes: dict[str, Any], principal: str | 
         owner=changes.get("owner", record.owner) or "",
         visibility=changes.get("visibility", record.visibility) or "scope",
     )
-    if (owner := owned(new, principal).owner) != record.owner:
-        changes["owner"] = owner
+    return {**changes, "owner": owned(new, principal).owner}
 
 
 def _not_its_own(principal: str, what: str) -> AccessDenied:

@@ -12,6 +12,7 @@ from massgen_core.memory._ledger import bury, forget, records_of
 from massgen_core.memory._record import LOST, MemoryRecord
 from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes
+from massgen_core.storage import indexes_beside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -120,7 +121,7 @@ def copies_of(path: Path, indexes: Collection[str]) -> list[str]:
     found = {one for each in patterns for one in path.parent.glob(f"{escape(path.name)}.{each}")}
     found.update(
         one
-        for one in path.parent.glob(f"{escape(path.stem)}.indexes/*")
+        for one in indexes_beside(path).glob("*")
         if one.name not in indexes and one.is_dir() and any(one.iterdir())
     )
     return sorted(map(str, found))

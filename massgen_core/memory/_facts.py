@@ -45,6 +45,7 @@ At most 200 words, in the language of the messages.
 Answer with one JSON object and nothing else: {"summary": "..."}
 """
 _NOTHING: Final = re.compile(r"\s*(?:```(?:json)?)?\s*\[\s*\]\s*(?:```)?\s*")
+"""An answer that is an empty list and nothing else."""
 _READ: Final = 200_000
 """Characters of an answer that are looked at."""
 _STARTS: Final = 64
@@ -209,8 +210,9 @@ def _long(given: object, ids: Mapping[str, str]) -> list[str]:
 
 def _share(given: object, default: float) -> float:
     """A number from 0 to 1; a memory whose model did not keep to that is better than none."""
-    number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    return given if number and 0 <= given <= 1 else default  # type: ignore[operator, return-value]
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        return default
+    return given if 0 <= given <= 1 else default
 
 
 def _time(given: object) -> float | None:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from massgen_core.clock import Clock
     from massgen_core.memory._erasure import Journals
-    from massgen_core.memory._keeping import Plugins
     from massgen_core.memory._record import MemoryRecord, Moment, State
     from massgen_core.memory._scope import ScopeLike
+    from massgen_core.memory._stores import Plugins
     from massgen_core.storage import Database
 
 _ON_A_PAGE: Final = 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,6 @@ from massgen_core.memory import _access
 from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
 from massgen_core.memory._embedding import Vectorizer
 from massgen_core.memory._erasure import Receipt, copies_of, erase_again, erasure
-from massgen_core.memory._extraction import Extractor
 from massgen_core.memory._feed import Feed, forget_indexes
 from massgen_core.memory._find import find
 from massgen_core.memory._guard import guarded
@@ -34,16 +33,14 @@ from massgen_core.memory._snapshots import (
     alone_in,
     check_snapshot,
     describe,
-    folder_of,
     holds,
     new_name,
     prune,
     snapshots_of,
 )
-from massgen_core.memory._stores import Embedder, MemoryStore, QueryExpander, Reranker
 from massgen_core.memory._usage import Usage
 from massgen_core.memory._verify import MemoryReport, Problem, verify
-from massgen_core.storage import damaged_logs, noted, translating
+from massgen_core.storage import damaged_logs, noted, snapshots_beside, translating
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,28 +53,10 @@ if TYPE_CHECKING:
     from massgen_core.memory._paths import PathLike
     from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
+    from massgen_core.memory._stores import Plugins
     from massgen_core.storage import Database
 
 _CLOSE_SECONDS: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plugins:
-    """What helps a memory to find things; all of it may fail without anything being lost.
-
-    Attributes:
-        embedder: Makes vectors.
-        stores: Indexes by name.
-        reranker: Judges the best candidates once more.
-        expander: Words queries in other ways.
-        extractor: Proposes facts and preferences from messages, when `Memory.work` is called.
-    """
-
-    embedder: Embedder | None = None
-    stores: Mapping[str, MemoryStore] = field(default_factory=dict)
-    reranker: Reranker | None = None
-    expander: QueryExpander | None = None
-    extractor: Extractor | None = None
 
 
 class Keeping(Closing):
@@ -198,7 +177,8 @@ class Keeping(Closing):
         """A complete, checked copy of the database file, sessions included; writes go on meanwhile.
 
         Args:
-            folder: One that no file of the same name uses; ``massgen.db.snapshots`` if omitted.
+            folder: Where to put it; ``massgen.db.snapshots`` beside the file if omitted. Files of
+                the same name need folders of their own, for their snapshots are named alike.
             keep: How many of its snapshots to keep there, this one among them; all if omitted.
 
         Raises:
@@ -209,7 +189,8 @@ class Keeping(Closing):
         if keep is not None and keep < 1:
             raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
         await self._usage.flush()
-        with translating(place := self._snapshots_at(folder)):
+        place = self._snapshots_at(folder)
+        with translating(place):
             return await self._snapshot(place, keep)
 
     async def _snapshot(self, place: Path, keep: int | None) -> Snapshot:
@@ -228,12 +209,15 @@ class Keeping(Closing):
         return await asyncio.to_thread(snapshots_of, self._database.path, where)
 
     def _snapshots_at(self, folder: PathLike | None) -> Path:
-        return folder_of(self._database.path) if folder is None else path_of("folder", folder)
+        return (
+            snapshots_beside(self._database.path) if folder is None else path_of("folder", folder)
+        )
 
     async def restore(self, snapshot: PathLike) -> Path:
         """Puts a snapshot in the place of the database file, in one step, after checking it.
 
-        Sessions go back with it, what was forgotten since stays so. Nobody else may have it open.
+        Sessions go back with it; what was forgotten since stays forgotten. Nobody else may have the
+        file open.
 
         Returns:
             Where the file that was there is now.

@@ -11,10 +11,10 @@ from massgen_core.memory import _access, _ledger
 from massgen_core.memory._find import expect, find, within
 from massgen_core.memory._hits import Hit, Wanted
 from massgen_core.memory._inspecting import Inspecting
-from massgen_core.memory._keeping import Plugins
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._reversal import undo
 from massgen_core.memory._scope import scope_of, scopes_of
+from massgen_core.memory._stores import Plugins
 from massgen_core.storage import SCHEMA, Database, Opening, database_path
 
 if TYPE_CHECKING:
@@ -240,10 +240,10 @@ class Memory(Inspecting):
         def write(conn: sqlite3.Connection) -> tuple[MemoryRecord, list[MemoryRecord]]:
             record = find(conn, record_id, scope, principal, right="write")
             expect(record, expected_rev)
-            _access.check_owner(record, changes, principal)
+            wanted = _access.owned_after(record, changes, principal)
             if move_to is not None:
                 _access.check(conn, principal, [scope_of(move_to)], "write")
-            written = _ledger.update(conn, record, changes, call)
+            written = _ledger.update(conn, record, wanted, call)
             if "text" in changes:
                 self._enqueue(conn, written, call)
             return (written or [record])[0], written

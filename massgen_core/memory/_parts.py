@@ -64,10 +64,10 @@ def speakers(texts: Texts, terms: Sequence[str], slots: Sequence[int]) -> list[f
     if not named:
         return []
     names = [term for term in terms if texts.known_speakers.named([term])]
-    speakers = texts.speakers
+    of = texts.speakers
     return [
         weights.SPEAKER if name in named or (not name and texts.has(slot, names)) else 0.0
-        for name, slot in [(speakers[slot], slot) for slot in slots]
+        for name, slot in [(of[slot], slot) for slot in slots]
     ]
 
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from massgen_core.errors import InvalidArgument, StorageCorrupt
 from massgen_core.memory._log import head
 from massgen_core.memory._verify import verify
-from massgen_core.storage import FileLock, free_name, make_folder, sync_file, sync_folder
+from massgen_core.storage import (
+    FileLock,
+    free_name,
+    make_folder,
+    snapshots_beside,
+    sync_file,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -52,11 +59,6 @@ class Snapshot:
     entry: int
     records: int
     sessions: int
-
-
-def folder_of(path: Path) -> Path:
-    """Where the snapshots of a database file lie: ``massgen.db.snapshots``."""
-    return path.with_name(f"{path.name}.snapshots")
 
 
 def new_name(path: Path, folder: Path, now: float) -> Path:
@@ -131,7 +133,7 @@ def snapshots_of(path: Path, folder: Path | None = None) -> list[Snapshot]:
         path: The database file; what has another name is not its.
         folder: Where they are; beside it if omitted.
     """
-    folder = folder or folder_of(path)
+    folder = folder or snapshots_beside(path)
     found = [_read(_manifest_of(copy)) for copy in _copies(path, folder)]
     return sorted((one for one in found if one), key=lambda one: (one.created_at, one.path.name))
 

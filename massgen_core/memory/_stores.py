@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from massgen_core.memory._extraction import Extractor
 from massgen_core.memory._scope import Scope
 
 
@@ -233,3 +234,22 @@ class QueryExpander(Protocol):
     async def close(self) -> None:
         """Releases what it holds; may be called twice."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What helps a memory to find things; all of it may fail without anything being lost.
+
+    Attributes:
+        embedder: Makes vectors.
+        stores: Indexes by name.
+        reranker: Judges the best candidates once more.
+        expander: Words queries in other ways.
+        extractor: Proposes facts and preferences from messages, when `Memory.work` is called.
+    """
+
+    embedder: Embedder | None = None
+    stores: Mapping[str, MemoryStore] = field(default_factory=dict)
+    reranker: Reranker | None = None
+    expander: QueryExpander | None = None
+    extractor: Extractor | None = None

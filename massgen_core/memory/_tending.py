@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from massgen_core.errors import InvalidArgument, MassgenError, StorageBusy
 from massgen_core.memory._bringing import Brought, Format, bring, pieces_of
 from massgen_core.memory._consolidation import Consolidated, consolidate, planned
-from massgen_core.memory._keeping import Keeping, Plugins
+from massgen_core.memory._keeping import Keeping
 from massgen_core.memory._lifecycle import Collected, Retention, carry_out, plan
 from massgen_core.memory._outbox import Waiting, Worker, enqueue, retry, waiting
 from massgen_core.memory._paths import path_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from massgen_core.memory._paths import PathLike
     from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
+    from massgen_core.memory._stores import Plugins
     from massgen_core.storage import Database
 
 _LIMIT: Final = 200

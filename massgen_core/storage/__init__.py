@@ -24,7 +24,14 @@ from massgen_core.storage._database import (
     stored_schema,
 )
 from massgen_core.storage._errors import translate, translating
-from massgen_core.storage._files import FILE_NAME, database_path, make_folder, sync_folder
+from massgen_core.storage._files import (
+    FILE_NAME,
+    database_path,
+    indexes_beside,
+    make_folder,
+    snapshots_beside,
+    sync_folder,
+)
 from massgen_core.storage._lock import FileLock
 from massgen_core.storage._migrate import APPLICATION_ID, Migration, refuse_newer
 from massgen_core.storage._opening import Opening
@@ -57,11 +64,13 @@ __all__ = [
     "free_name",
     "get_blobs",
     "get_refs",
+    "indexes_beside",
     "make_folder",
     "noted",
     "put_blobs",
     "put_in_place",
     "refuse_newer",
+    "snapshots_beside",
     "stored_schema",
     "sync_file",
     "sync_folder",

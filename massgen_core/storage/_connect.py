@@ -6,12 +6,11 @@ import os
 import sqlite3
 import time
 from contextlib import ExitStack
-from glob import escape
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.errors import StorageCorrupt, StorageError, StorageReadOnly
 from massgen_core.storage._errors import translating
-from massgen_core.storage._files import make_folder, sync_folder
+from massgen_core.storage._files import indexes_beside, make_folder, snapshots_beside, sync_folder
 from massgen_core.storage._migrate import migrate, refuse_newer, refuse_older, schema_version
 from massgen_core.storage._wal import keep_log, lost_commits, wal_state
 
@@ -82,9 +81,8 @@ def _refuse_emptied(path: Path) -> None:
     """Raise if an empty file has a past: to begin it anew would hide that all of it is lost."""
     if not path.is_file() or path.stat().st_size:
         return
-    snapshots = path.parent.glob(f"{escape(path.name)}.snapshots/*.json")
-    newest = max((one.stem for one in snapshots), default="")
-    if newest or any(path.parent.glob(f"{escape(path.stem)}.indexes/*")):
+    newest = max((one.stem for one in snapshots_beside(path).glob("*.json")), default="")
+    if newest or any(indexes_beside(path).glob("*")):
         hint = f"Copy its snapshot {newest} to its place" if newest else "Put a backup back"
         raise StorageCorrupt(
             f"{str(path)!r} is empty, and was not",

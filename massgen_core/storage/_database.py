@@ -64,7 +64,7 @@ class Database(Closing):
         (0,)
     """
 
-    __slots__ = ("__weakref__", "_opener", "_replacing", "_threads", "path", "schema")
+    __slots__ = ("__weakref__", "_ending", "_opener", "_replacing", "_threads", "path", "schema")
 
     def __init__(self, opener: Opener, threads: Threads) -> None:
         self.path = opener.path
@@ -72,6 +72,7 @@ class Database(Closing):
         self._opener = opener
         self._threads: Threads | None = threads
         self._replacing = False
+        self._ending = asyncio.Lock()
 
     @classmethod
     def open(
@@ -242,16 +243,23 @@ class Database(Closing):
 
     async def _closed_for(self, work: Callable[[], T]) -> T:
         """What `work` returns, which runs in a thread while nothing here has the file open."""
-        self._replacing = True
-        await self.aclose()
-        try:
-            return await asyncio.to_thread(work)
-        finally:
-            self._threads = await self._opener.open()
-            self._replacing = False
+        async with self._ending:
+            self._replacing = True
+            try:
+                await self._close()
+                return await asyncio.to_thread(work)
+            finally:
+                try:
+                    self._threads = await self._opener.open()
+                finally:
+                    self._replacing = False
 
     async def aclose(self) -> None:
-        """Finish what was asked for and close; more calls do nothing."""
+        """Finish what was asked for, a replacement too, and close; more calls do nothing."""
+        async with self._ending:
+            await self._close()
+
+    async def _close(self) -> None:
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.close)

@@ -24,6 +24,16 @@ def database_path(path: str | os.PathLike[str]) -> Path:
     return given
 
 
+def snapshots_beside(path: Path) -> Path:
+    """The folder of a database's snapshots: ``massgen.db.snapshots``."""
+    return path.with_name(f"{path.name}.snapshots")
+
+
+def indexes_beside(path: Path) -> Path:
+    """The folder of a database's indexes: ``massgen.indexes``."""
+    return path.with_name(f"{path.stem}.indexes")
+
+
 def make_folder(folder: Path) -> None:
     """Create the folder and its parents, on disk before this returns.
 

@@ -50,7 +50,7 @@ class _Outcome:
 class _Job:
     """Work, and the future of who waits for it in an event loop.
 
-    A `concurrent.futures.Future` beside that one would cost a tenth of a small durable write.
+    A `concurrent.futures.Future` beside that one costs a write some 30 µs more.
     """
 
     __slots__ = ("_loop", "alone", "fn", "future")

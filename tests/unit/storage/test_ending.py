@@ -137,6 +137,29 @@ def test_a_cancelled_replacement_is_done_and_the_file_is_open_again(path, tmp_pa
     assert 2 == asyncio.run(main())
 
 
+def test_closing_waits_for_a_replacement(path, tmp_path):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def prepare(old, new):
+        begun.set()
+        assert go_on.wait(10)
+
+    async def main():
+        db = await Database.open(path, migrations=NOTES)
+        await db.snapshot(tmp_path / "copy.db")
+        replacing = asyncio.create_task(db.replace_with(tmp_path / "copy.db", prepare))
+        assert await asyncio.to_thread(begun.wait, 10)
+        closing = asyncio.create_task(db.aclose())
+        await asyncio.sleep(0.01)
+        go_on.set()
+        await asyncio.gather(replacing, closing)
+        with pytest.raises(StorageError, match="is closed"):
+            await db.read(count)
+
+    asyncio.run(main())
+    assert [] == writers()
+
+
 @pytest.mark.parametrize("cancels", [1, 2])
 @pytest.mark.parametrize("fails", [False, True])
 def test_whoever_is_cancelled_while_opening_is_told_and_nothing_stays_open(
