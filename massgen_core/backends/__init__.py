@@ -11,7 +11,7 @@ from massgen_core.backends._breaker import Circuit, Guarded
 from massgen_core.backends._caps import caps_of
 from massgen_core.backends._compose import Endpoints, Policy, endpoint_of
 from massgen_core.backends._headers import retry_after
-from massgen_core.backends._http import classify_http, sse_json
+from massgen_core.backends._http import classify_http, read_rest, sse_json
 from massgen_core.backends._limit import Limited, Limiter
 from massgen_core.backends._overflow import Refusal, classify_text
 from massgen_core.backends._probe import Check, Probe
@@ -48,6 +48,7 @@ __all__ = [
     "classify_http",
     "classify_text",
     "endpoint_of",
+    "read_rest",
     "retry_after",
     "scrub",
     "scrubbed",

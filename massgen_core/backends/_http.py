@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, 425})
+_REST: Final = 1.0  # seconds in which a server should end what it has said the end of
 _STATUSES: Final = range(400, 600)
 _MOST: Final = 500  # characters of a body that is no JSON
 
@@ -106,6 +109,19 @@ async def sse_json(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, Any
                 said, data = b"\n".join(data), []
                 if said != b"[DONE]":
                     yield _object(said)
+
+
+async def read_rest(chunks: AsyncIterable[object], *failures: type[Exception]) -> None:
+    """Reads what is left of an answer that is complete, so that its connection can be used again.
+
+    Args:
+        chunks: The rest; no more of it is waited for than a second.
+        failures: What may be raised meanwhile, for it takes nothing from the answer.
+    """
+    with suppress(TimeoutError, *failures):
+        async with asyncio.timeout(_REST):
+            async for _ in chunks:
+                pass
 
 
 def _object(said: bytes) -> dict[str, Any]:

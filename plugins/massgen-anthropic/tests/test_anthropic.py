@@ -249,7 +249,7 @@ def test_a_count_that_is_no_number_is_typed(server, counted):
 
 
 def test_an_answer_is_complete_at_its_end_though_the_server_goes_on(monkeypatch):
-    monkeypatch.setattr("massgen_anthropic.backend._REST", 0.05)
+    monkeypatch.setattr("massgen_core.backends._http._REST", 0.05)
     said = [START, *text(0, "Hi"), *end("end_turn")]
     body = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in said)
     head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 import subprocess
 import sys
@@ -529,3 +530,31 @@ def test_asking_is_pure():
     caps = asyncio.run(OpenAIBackend(ctx=_context(), provider=row).caps("m"))
     asked = Asked(row, OpenAISettings(), "chat", request, caps)
     assert asked.body() == asked.body()
+
+
+def test_a_response_is_complete_at_its_end_though_the_server_goes_on(monkeypatch):
+    monkeypatch.setattr("massgen_core.backends._http._REST", 0.05)
+    said = [
+        {"type": "response.output_text.delta", "delta": "Hi"},
+        {"type": "response.completed", "response": {"model": "m", "status": "completed"}},
+    ]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in said)
+    head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write((head + body).encode())
+        while await reader.read(1 << 16):  # until the client closes
+            pass
+        writer.close()
+
+    async def main():
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as http:
+            url = f"http://127.0.0.1:{http.sockets[0].getsockname()[1]}"
+            backend = _backend(url, api="responses")
+            try:
+                return await asyncio.wait_for(_all(backend, user("Hi")), 20)
+            finally:
+                await backend.aclose()
+
+    assert [TextDelta("Hi"), Finished("stop", "m")] == asyncio.run(main())

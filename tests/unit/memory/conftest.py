@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from massgen_core.memory import Memory
+from massgen_core.memory._table import in_scopes
 
 
 class Clock:
@@ -35,3 +36,16 @@ def run(tmp_path, clock):
         return asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """What recall loaded from the ledger, whole scopes only: one item each time."""
+    made = []
+
+    def counted(*args):
+        made.append(args)
+        return in_scopes(*args)
+
+    monkeypatch.setattr("massgen_core.memory._loaded.in_scopes", counted)
+    return made

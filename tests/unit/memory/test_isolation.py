@@ -22,7 +22,6 @@ from massgen_core.errors import (
     RecordNotFound,
 )
 from massgen_core.memory import Memory, NewMemory, Retention, Scope
-from massgen_core.memory._table import in_scopes
 
 rules = runpy.run_path(str(Path(__file__).with_name("isolating.py")))
 Model, Rev, NAMES, covers = (rules[name] for name in ("Model", "Rev", "NAMES", "covers"))
@@ -509,16 +508,9 @@ def test_private_words_do_not_show_in_the_scores_of_others(run):
     run(work)
 
 
-def test_an_index_is_shared_where_nothing_is_private_to_others(run, monkeypatch):
-    loads = []
-
-    def counted(*args):
-        loads.append(args)
-        return in_scopes(*args)
-
+def test_an_index_is_shared_where_nothing_is_private_to_others(run, loads):
     async def work(memory):
         team = await team_with_a_secret(memory)
-        monkeypatch.setattr("massgen_core.memory._loaded.in_scopes", counted)
         for who in (None, "carl", "bob", "carl", "bob"):
             await memory.recall("lunch", scope=team, principal=who)
 

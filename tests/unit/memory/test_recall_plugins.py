@@ -8,7 +8,6 @@ import pytest
 
 from massgen_core.memory import NewMemory, Plugins, Scope
 from massgen_core.memory._ranking import ScopeIndex
-from massgen_core.memory._table import in_scopes
 
 ADA = {"user": "ada"}
 
@@ -105,20 +104,13 @@ def test_a_question_that_is_asked_again_has_its_vector(run):
     assert ["car", "bus", "car"] == embedder.queries
 
 
-def test_what_a_recall_loads_outlasts_the_search_for_missing_vectors(run, monkeypatch):
-    loads = []
-
-    def counted(*args):
-        loads.append(args)
-        return in_scopes(*args)
-
+def test_what_a_recall_loads_outlasts_the_search_for_missing_vectors(run, loads):
     async def twice(memory):
         for _ in range(2):
             assert 3 == len(await memory.recall("car number", scope=ADA, k=3))
             await memory.settle()
 
     run(fill, plugins=Plugins(embedder=Letters()))
-    monkeypatch.setattr("massgen_core.memory._loaded.in_scopes", counted)
     run(twice, plugins=Plugins(embedder=Letters()))
     assert 1 == len(loads)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anthropic
@@ -18,12 +16,12 @@ from massgen_anthropic._errors import classified, malformed
 from massgen_anthropic._stream import Answer
 from massgen_anthropic._wire import Wire, to_wire, tools_to_wire
 from massgen_anthropic.settings import AnthropicSettings
-from massgen_core.backends import Caps, Request
+from massgen_core.backends import Caps, Request, read_rest
 from massgen_core.errors import InvalidRequest
 from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from massgen_core.errors import BackendError
     from massgen_core.events import BackendEvent
@@ -36,8 +34,6 @@ _LEAST_BUDGET: Final = 1024  # tokens of thinking, as the API demands
 _FAILURES: Final = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError, RuntimeError)
 _NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
 """What a stream of something else raises: the SDK promises fields that it does not check."""
-_REST: Final = 1.0
-"""Seconds in which a server should end what it has said the end of."""
 
 
 class AnthropicBackend:
@@ -74,7 +70,7 @@ class AnthropicBackend:
                             yield event
                         if answer.ended:
                             break
-                    await _rest(chunks)
+                    await read_rest(chunks, *_FAILURES)
                     last = answer.end()
                 except _NOT_UNDERSTOOD as exc:
                     raise malformed(exc) from exc
@@ -175,14 +171,6 @@ def _may_think(wire: Wire) -> bool:
     if not in_loop or len(turns) == 1:
         return True
     return turns[-2]["content"][0]["type"] in {"thinking", "redacted_thinking"}
-
-
-async def _rest(chunks: AsyncIterable[object]) -> None:
-    """Reads what is left, as long as it comes soon, so that the connection can be used again."""
-    with suppress(TimeoutError, *_FAILURES):
-        async with asyncio.timeout(_REST):
-            async for _ in chunks:
-                pass
 
 
 def _takes_heat(model: str, thinking: Mapping[str, Any] | None) -> bool:

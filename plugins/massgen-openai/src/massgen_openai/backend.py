@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 import openai
 from openai import AsyncStream
 
-from massgen_core.backends import Caps
+from massgen_core.backends import Caps, read_rest
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import InvalidRequest, Transient
 from massgen_core.tokens import ModelCatalogue
@@ -25,7 +22,7 @@ from massgen_openai.providers import provider as row_of
 from massgen_openai.settings import OpenAISettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from massgen_core.backends import Request
     from massgen_core.errors import BackendError
@@ -35,8 +32,7 @@ if TYPE_CHECKING:
 
 _PATHS: Final[Mapping[Api, str]] = {"chat": "/chat/completions", "responses": "/responses"}
 _NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
-_REST: Final = 1.0
-"""Seconds in which a server should end what it has said the end of."""
+_FAILURES: Final = (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError)
 
 
 class OpenAIBackend:
@@ -88,21 +84,14 @@ class OpenAIBackend:
             )
             async with chunks:
                 async for chunk in chunks:
-                    for event in self._understood(partial(reader.feed, chunk), chunk):
+                    for event in self._read(reader, chunk):
                         yield event
                     if reader.ended:
                         break
-                await _rest(chunks)
-            for event in self._understood(reader.end):
+                await read_rest(chunks, *_FAILURES)
+            for event in self._end(reader):
                 yield event
-        except (
-            openai.OpenAIError,
-            httpx2.HTTPError,
-            httpx2.StreamError,
-            ProviderError,
-            RuntimeError,
-            ValueError,
-        ) as exc:
+        except (*_FAILURES, ProviderError, RuntimeError, ValueError) as exc:
             raise self.classify(exc) from exc
 
     async def caps(self, model: str, /) -> Caps:
@@ -160,21 +149,17 @@ class OpenAIBackend:
             return ResponsesReader(self.name, most=request.max_output, window=caps.window)
         return ChatReader(self.name, think_tags=self._provider.think_tags)
 
-    def _understood(
-        self, read: Callable[[], list[BackendEvent]], chunk: Any = "the end"
-    ) -> list[BackendEvent]:
+    def _read(self, reader: ChatReader | ResponsesReader, chunk: Any) -> list[BackendEvent]:
         try:
-            return read()
+            return reader.feed(chunk)
         except _NOT_UNDERSTOOD as exc:
-            raise Transient(
-                f"{self._provider.title} sent a chunk that makes no sense: {chunk!r:.200}",
-                backend=self.name,
-            ) from exc
+            raise self._senseless(f"a chunk that makes no sense: {chunk!r:.200}") from exc
 
+    def _end(self, reader: ChatReader | ResponsesReader) -> list[BackendEvent]:
+        try:
+            return reader.end()
+        except _NOT_UNDERSTOOD as exc:
+            raise self._senseless(f"an answer that makes no sense: {exc}") from exc
 
-async def _rest(chunks: AsyncIterable[object]) -> None:
-    """Reads what is left, as long as it comes soon, so that the connection can be used again."""
-    with suppress(TimeoutError, openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError):
-        async with asyncio.timeout(_REST):
-            async for _ in chunks:
-                pass
+    def _senseless(self, what: str) -> Transient:
+        return Transient(f"{self._provider.title} sent {what}", backend=self.name)
