@@ -59,7 +59,7 @@ def _row(model: "ModelInfo") -> tuple[object, ...]:
         model.tokenizer,
         "yes" if model.images else "no",
         "yes" if model.tools else "no",
-        "yes" if model.reasoning else "no",
+        {True: "yes", False: "no", None: ""}[model.reasoning],
         *(_price(one) for one in (model.input_price, model.cached_price, model.output_price)),
     )
 

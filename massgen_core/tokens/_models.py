@@ -36,7 +36,8 @@ class ModelInfo:
         ratio: Reported tokens per counted token to expect before any was reported.
         tools: Whether it calls tools.
         images: Whether it takes pictures.
-        reasoning: Whether it thinks before it answers, in tokens that are paid for.
+        reasoning: Whether it thinks before it answers, in tokens that are paid for; None if that is
+            not known: a backend may go by the name then.
         source: The page the figures are from.
         date: When it was read, ISO 8601.
         input_price: US dollars for a million tokens of the prompt; None, as for the other prices,
@@ -63,7 +64,7 @@ class ModelInfo:
     ratio: float = 1.0
     tools: bool = True
     images: bool = False
-    reasoning: bool = False
+    reasoning: bool | None = None
     source: str = ""
     date: str = ""
     input_price: Decimal | None = None

@@ -37,7 +37,9 @@ class ModelOverride(Section):
     tools: bool | None = Field(default=None, description="Whether it can call tools.")
     images: bool | None = Field(default=None, description="Whether it can see images.")
     reasoning: bool | None = Field(
-        default=None, description="Whether it thinks, in tokens that are paid for."
+        default=None,
+        description="Whether it thinks, in tokens that are paid for; what OpenAI-compatible "
+        "backends ask of a model depends on it, and its name decides where nothing says.",
     )
     source: str | None = Field(default=None, description="Where these figures are from.")
     date: str | None = Field(default=None, description="When these figures were true.")

@@ -50,9 +50,9 @@ def _context(**models):
     return PluginContext(SYSTEM_CLOCK, None, found)
 
 
-def _backend(url, *, row="openai", environ=None, **settings):
+def _backend(url, *, row="openai", environ=None, ctx=None, **settings):
     given = OpenAISettings(**{"base_url": url, "api_key": KEY, **settings})
-    return OpenAIBackend(given, _context(), provider=provider(row), environ=environ or {})
+    return OpenAIBackend(given, ctx or _context(), provider=provider(row), environ=environ or {})
 
 
 def _run(backend, use):
@@ -262,6 +262,34 @@ def test_the_body_of_a_response_keeps_nothing_at_the_provider(canned):
         ],
         "parallel_tool_calls": False,
     } == asked.body
+
+
+@pytest.mark.parametrize(
+    ("model", "says", "expected"),
+    [
+        ("mine", {"reasoning": True}, {"role": "developer", "heat": None}),
+        ("mine", {}, {"role": "system", "heat": 0.5}),
+        ("gpt-5-mine", {}, {"role": "developer", "heat": None}),
+        ("gpt-5-mine", {"reasoning": False}, {"role": "system", "heat": 0.5}),
+    ],
+)
+def test_what_the_settings_say_of_reasoning_goes_before_the_name(canned, model, says, expected):
+    canned.says(CHAT)
+    ctx = _context(**{model: MODEL | says})
+    _ask(
+        _backend(canned.url, row="openai", api="chat", ctx=ctx),
+        system("S"),
+        user("Hi"),
+        model=model,
+        temperature=0.5,
+    )
+    body = canned.asked[0].body
+    assert expected == {"role": body["messages"][0]["role"], "heat": body.get("temperature")}
+
+
+def test_a_dated_name_that_says_it_does_not_reason_is_believed():
+    caps = asyncio.run(OpenAIBackend(provider=provider("xai")).caps("grok-4.20-0309-non-reasoning"))
+    assert not caps.reasoning
 
 
 def test_sealed_reasoning_is_asked_only_of_models_that_reason(canned):

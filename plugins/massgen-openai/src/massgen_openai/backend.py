@@ -101,12 +101,13 @@ class OpenAIBackend:
             UnknownModel: It is not in the catalogue, nor under ``models`` in the settings.
         """
         info = self._models.get(model)
+        named = self._provider.model_reasons(model)
         return Caps(
             window=info.window,
             max_output=info.max_output,
             tools=info.tools,
             images=info.images and "image" in self._provider.dialect.media,
-            reasoning=self._provider.model_reasons(model),
+            reasoning=named if info.reasoning is None else info.reasoning,
         )
 
     def classify(self, error: BaseException, /) -> BackendError:
