@@ -278,6 +278,9 @@ def test_a_digest_never_takes_more_than_its_room_and_is_known_as_one(said, answe
     draft = Draft([f"> {line}" for line in said], [], [], [], [], memory.best(()))
     text = written(draft, room, COUNTER)
     assert count(text) <= room
+    bare = draft.text(0)
+    assert bool(said) == bool(bare)
+    assert text.startswith(bare) if count(bare) <= room else text == ""
     assert not text or is_digest(text)
 
 

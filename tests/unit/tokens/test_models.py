@@ -98,13 +98,15 @@ def test_a_name_that_only_resembles_is_unknown(asked):
         SHIPPED.get(asked)
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=30) | st.sampled_from(SHIPPED.names()))
 def test_any_name_is_known_or_unknown(name):
+    known = True
     try:
         found = SHIPPED.get(name).name
     except UnknownModel as error:
-        found = error.model
-    assert found == name or found in SHIPPED.names()
+        known, found = False, error.model
+    assert known == (found in SHIPPED.names())
+    assert found == name or (known and name not in SHIPPED.names())
 
 
 def test_an_override_changes_one_field_and_leaves_the_shipped_row():
