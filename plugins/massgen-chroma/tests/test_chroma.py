@@ -15,8 +15,14 @@ from chromadb.api.shared_system_client import SharedSystemClient
 from massgen_chroma.entries import unit
 from massgen_chroma.home import Folder
 from massgen_chroma.probe import problem
-from massgen_core.errors import InvalidArgument, InvalidSetting, StorageBusy, StorageError
-from massgen_core.memory import Change, Memory, Plugins, Scope
+from massgen_core.errors import (
+    InvalidArgument,
+    InvalidSetting,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+)
+from massgen_core.memory import Change, IndexFolder, Memory, Plugins, Scope
 from massgen_core.testing import installed_memory_store
 
 ADA = Scope(user="ada")
@@ -181,6 +187,25 @@ def test_vectors_of_two_lengths_are_an_error_until_the_index_is_rebuilt(tmp_path
 
     health, mark, well, hits = run(tmp_path, work)
     assert (False, 1, True, ["r2"]) == (health.ok, mark, well.ok, hits)
+
+
+def test_a_rebuild_that_failed_is_told_until_one_succeeds(tmp_path, monkeypatch):
+    def full(folder, *, keep):
+        raise StorageFull("the disk is full")
+
+    async def work(store):
+        await store.apply([put(1, axes(0))])
+        with monkeypatch.context() as during:
+            during.setattr(IndexFolder, "restart", full)
+            with pytest.raises(StorageFull):
+                await store.rebuild()
+        with pytest.raises(StorageError, match="is not open"):
+            await found(store, axes(0))
+        before = await store.health()
+        await store.rebuild()
+        return before.ok, (await store.health()).ok
+
+    assert (False, True) == run(tmp_path, work)
 
 
 def test_where_the_embedder_is_known_vectors_of_others_are_skipped(tmp_path):

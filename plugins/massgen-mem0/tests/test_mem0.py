@@ -17,7 +17,7 @@ from massgen_core.memory import Change, Scope
 from massgen_core.plugin import Candidate, PluginContext, PluginHost
 from massgen_core.testing import Answer, ScriptedBackend
 from massgen_core.tokens import ModelCatalogue
-from massgen_mem0.bridge import unit
+from massgen_mem0.bridge import Bridge, Vectors, unit
 
 ADA = Scope(user="ada")
 HOST = PluginHost(
@@ -88,6 +88,11 @@ def test_texts_are_embedded_where_the_memory_has_no_vector(tmp_path):
         return await found(store, "which train?", k=1)
 
     assert ["r2"] == run(mem0(tmp_path), work)
+
+
+def test_a_question_outside_of_a_call_is_a_typed_error():
+    with pytest.raises(StorageError, match="while nothing was asked"):
+        Vectors(Bridge(1.0), Words()).embed("tea")
 
 
 def test_a_vector_that_is_given_is_not_computed_again(tmp_path):

@@ -100,8 +100,13 @@ class Folder:
         return problem
 
     def collection(self) -> Collection:
-        """The one there is."""
-        assert self._collection is not None  # noqa: S101 - opened
+        """The one there is.
+
+        Raises:
+            StorageError: There is none since it could not be emptied.
+        """
+        if self._collection is None:
+            raise _not_open(self.where)
         return self._collection
 
     def state(self) -> IndexState:
@@ -244,8 +249,15 @@ class Server:
 
     @property
     def _client(self) -> Client:
-        assert self._connection is not None  # noqa: S101 - opened
+        if self._connection is None:
+            raise _not_open(self.where)
         return self._connection.client
+
+
+def _not_open(where: str) -> StorageError:
+    return StorageError(
+        f"the collection {where!r} is not open", path=where, hint="Rebuild the index."
+    )
 
 
 def _metadata(state: IndexState) -> dict[str, Any]:

@@ -66,8 +66,13 @@ class Bridge:
         self._timeout = timeout
 
     def run(self, ask: Callable[[], Coroutine[Any, Any, _Out]]) -> _Out:
-        """What the coroutine returns."""
-        assert self.call is not None  # noqa: S101 - mem0 asks only while it is called
+        """What the coroutine returns.
+
+        Raises:
+            StorageError: There is no call, or it was cancelled, or took too long.
+        """
+        if self.call is None:
+            raise StorageError("mem0 asked for something while nothing was asked of it")
         return self.call.run(ask, self._timeout)
 
 
