@@ -25,6 +25,7 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
     Unknown,
+    without_surrogates,
 )
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def block_of(part: Part) -> Block | None:
     """The block that says the part; None if it says nothing to this provider."""
     match part:
         case Text(text):
-            return {"type": "text", "text": clean(text)} if text.strip() else None
+            return {"type": "text", "text": without_surrogates(text)} if text.strip() else None
         case ToolCall():
             return {
                 "type": "tool_use",
                 "id": wire_id(part.id),
-                "name": clean(part.name),
+                "name": without_surrogates(part.name),
                 "input": _input(part.arguments),
             }
         case ToolResult():
@@ -100,13 +101,6 @@ def wire_id(call_id: str) -> str:
     return f"{_NOT_IN_AN_ID.sub('_', call_id)[:40]}-{digest[:12]}"
 
 
-def clean(text: str) -> str:
-    """The text without lone surrogates, which no request can hold."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _content(block: Mapping[str, Any]) -> ContentPart:
     kind, source = block["type"], block.get("source") or {}
     match kind, source.get("type"):
@@ -138,10 +132,10 @@ def _file(source: Mapping[str, Any], name: str) -> File:
 def _input(arguments: str) -> dict[str, Any]:
     try:
         value = json.loads(arguments or "{}", parse_constant=_no_constant)
-        clean_json = json.loads(clean(json.dumps(value, ensure_ascii=False)))
+        clean_json = json.loads(without_surrogates(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
-        return {_INVALID: clean(arguments)}
-    return clean_json if isinstance(clean_json, dict) else {_INVALID: clean(arguments)}
+        return {_INVALID: without_surrogates(arguments)}
+    return clean_json if isinstance(clean_json, dict) else {_INVALID: without_surrogates(arguments)}
 
 
 def _no_constant(name: str) -> float:
@@ -194,9 +188,9 @@ def _media(part: ContentPart) -> Block | None:
         case Image(media_type, bytes() as data) if media_type in PICTURES:
             return {"type": "image", "source": _base64(media_type, data)}
         case Image(data=None, url=str() as url):
-            return {"type": "image", "source": {"type": "url", "url": clean(url)}}
+            return {"type": "image", "source": {"type": "url", "url": without_surrogates(url)}}
         case File() if (source := _document(part)) is not None:
-            title = {"title": clean(part.name)} if part.name else {}
+            title = {"title": without_surrogates(part.name)} if part.name else {}
             return {"type": "document", "source": source, **title}
         case _:
             return None
@@ -206,7 +200,7 @@ def _document(part: File) -> Block | None:
     if part.data is None:
         if part.file_id is not None:
             return {"type": "file", "file_id": part.file_id}
-        return {"type": "url", "url": clean(part.url)} if part.url else None
+        return {"type": "url", "url": without_surrogates(part.url)} if part.url else None
     if part.media_type == "application/pdf":
         return _base64(part.media_type, part.data)
     if part.media_type.startswith("text/") and part.data.strip():
@@ -227,4 +221,4 @@ def _told(part: Part) -> Block:
     if isinstance(part, File):
         facts.append(part.name)
     words = " ".join(fact for fact in facts if fact)
-    return {"type": "text", "text": clean(f"[{words}, not shown]")}
+    return {"type": "text", "text": without_surrogates(f"[{words}, not shown]")}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from massgen_core.messages import without_surrogates
 from massgen_embed_minilm._files import tokenizer, weights
 
 # ONNX Runtime reports to its makers unless this is set when it is imported (its Privacy.md).
@@ -87,5 +88,4 @@ def batches(texts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
 
 def _clean(text: str) -> str:
     """The head of the text without lone surrogates, which are in no tokenizer's alphabet."""
-    head = text[:MAX_CHARACTERS]
-    return head.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return without_surrogates(text[:MAX_CHARACTERS])

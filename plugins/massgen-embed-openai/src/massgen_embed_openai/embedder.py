@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import ContextOverflow, InvalidSetting
+from massgen_core.messages import without_surrogates
 from massgen_embed_openai._answer import vectors_of
 from massgen_embed_openai._connection import Connection
 from massgen_embed_openai.settings import OpenAIEmbeddingsSettings
@@ -160,4 +161,4 @@ def _batches(texts: Sequence[str], most: int) -> Iterator[list[str]]:
 
 def _sendable(text: str) -> str:
     """The text without lone surrogates, which are no JSON; servers refuse the empty text."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") or " "
+    return without_surrogates(text) or " "

@@ -23,6 +23,7 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
     Unknown,
+    without_surrogates,
 )
 
 if TYPE_CHECKING:
@@ -52,9 +53,13 @@ def part_to_wire(part: Part) -> Wire | None:
     """The part on the wire; None if it says nothing, or is a result or reasoning."""
     match part:
         case Text(text):
-            return {"text": clean(text)} if text.strip() else None
+            return {"text": without_surrogates(text)} if text.strip() else None
         case ToolCall():
-            call = {"id": clean(part.id), "name": clean(part.name), "args": _args(part.arguments)}
+            call = {
+                "id": without_surrogates(part.id),
+                "name": without_surrogates(part.name),
+                "args": _args(part.arguments),
+            }
             return {"functionCall": call}
         case ToolResult() | Reasoning():
             return None
@@ -87,9 +92,13 @@ def result_to_wire(result: ToolResult, name: str, *, nested: bool) -> list[Wire]
         elif wire is not None or not isinstance(part, Text):
             texts.append(told(part)["text"])
         else:
-            texts.append(clean(part.text))
+            texts.append(without_surrogates(part.text))
     said = {"error" if result.is_error else "output": "\n".join(texts)}
-    response: Wire = {"id": clean(result.call_id), "name": clean(name), "response": said}
+    response: Wire = {
+        "id": without_surrogates(result.call_id),
+        "name": without_surrogates(name),
+        "response": said,
+    }
     if media and nested:
         return [{"functionResponse": {**response, "parts": media}}]
     return [{"functionResponse": response}, *media]
@@ -129,14 +138,7 @@ def told(part: Part) -> Wire:
     if isinstance(part, File):
         facts.append(part.name)
     words = " ".join(fact for fact in facts if fact)
-    return {"text": clean(f"[{words}, not shown]")}
-
-
-def clean(text: str) -> str:
-    """The text without lone surrogates, which no request can hold."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return {"text": without_surrogates(f"[{words}, not shown]")}
 
 
 def texts_of(parts: Iterable[Part]) -> list[Wire]:
@@ -158,16 +160,16 @@ def _result(response: Mapping[str, Any]) -> ToolResult:
 
 def _by_address(address: str, media_type: str, otherwise: str) -> Wire:
     kind = media_type or mimetypes.guess_type(address)[0] or otherwise
-    return {"fileData": {"mimeType": kind, "fileUri": clean(address)}}
+    return {"fileData": {"mimeType": kind, "fileUri": without_surrogates(address)}}
 
 
 def _args(arguments: str) -> Wire:
     try:
         value = json.loads(arguments or "{}", parse_constant=_no_constant)
-        whole = json.loads(clean(json.dumps(value, ensure_ascii=False)))
+        whole = json.loads(without_surrogates(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
-        return {_INVALID: clean(arguments)}
-    return whole if isinstance(whole, dict) else {_INVALID: clean(arguments)}
+        return {_INVALID: without_surrogates(arguments)}
+    return whole if isinstance(whole, dict) else {_INVALID: without_surrogates(arguments)}
 
 
 def _no_constant(name: str) -> float:

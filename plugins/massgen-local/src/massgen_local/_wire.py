@@ -30,6 +30,7 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
     Unknown,
+    without_surrogates,
 )
 
 if TYPE_CHECKING:
@@ -100,9 +101,4 @@ def _named(part: Image | Audio | File) -> str:
 
 
 def _clean(text: str) -> str:
-    whole = (
-        text
-        if text.isascii()
-        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
-    return _CONTROL.sub(r"<| \1 |>", whole)
+    return _CONTROL.sub(r"<| \1 |>", without_surrogates(text))

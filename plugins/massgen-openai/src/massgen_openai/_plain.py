@@ -20,6 +20,7 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
     Unknown,
+    without_surrogates,
 )
 
 if TYPE_CHECKING:
@@ -43,13 +44,6 @@ _NINE: Final = re.compile(r"[A-Za-z0-9]{9}")
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def clean(text: str) -> str:
-    """The text with U+FFFD for half surrogate pairs, which no JSON can hold."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def call_id(value: str, dialect: Dialect) -> str:
     """The id of a call as the provider takes it: itself, or always the same other one."""
     if dialect.nine_ids:
@@ -59,7 +53,7 @@ def call_id(value: str, dialect: Dialect) -> str:
 
 def arguments(text: str, dialect: Dialect) -> str:
     """The arguments of a call: what is no JSON object becomes one, where it must."""
-    text = clean(text) or "{}"
+    text = without_surrogates(text) or "{}"
     if not dialect.json_arguments:
         return text
     try:
@@ -86,7 +80,7 @@ def results_of(message: Message) -> tuple[ToolResult, ...]:
 def result_text(result: ToolResult) -> str:
     """The text of a result; what cannot be shown there is named, and an error says it is one."""
     lines = [part.text if isinstance(part, Text) else named(part) for part in result.content]
-    text = clean("\n".join(lines))
+    text = without_surrogates("\n".join(lines))
     failed = result.is_error and not text.lower().startswith("error")
     return f"Error: {text}" if failed else text
 

@@ -32,6 +32,7 @@ from massgen_core.messages import (
     Unknown,
     from_openai,
     to_openai,
+    without_surrogates,
 )
 from massgen_core.messages.openai import META
 from massgen_openai._plain import (
@@ -39,7 +40,6 @@ from massgen_openai._plain import (
     NOTHING_SAID,
     arguments,
     call_id,
-    clean,
     is_media,
     joined,
     named,
@@ -146,7 +146,10 @@ def _said(message: Message, dialect: Dialect) -> WireMessage:
 
 def _user(message: Message, dialect: Dialect) -> WireMessage:
     if len(message.parts) == 1 and isinstance(text := message.parts[0], Text):
-        out: WireMessage = {"role": "user", "content": clean(text.text) or NOTHING_SAID}
+        out: WireMessage = {
+            "role": "user",
+            "content": without_surrogates(text.text) or NOTHING_SAID,
+        }
     else:
         parts = joined([_content(part, dialect) for part in message.parts])
         out = to_openai(Message("user", parts or (Text(NOTHING_SAID),)))
@@ -183,7 +186,7 @@ def _reasoning(message: Message, dialect: Dialect) -> dict[str, Any]:
         found = [part.data.get("reasoning_details") for part in own]
         details = [one for each in found if isinstance(each, list | tuple) for one in each]
         return {"reasoning_details": details} if details else {}
-    text = clean("".join(part.text for part in own))
+    text = without_surrogates("".join(part.text for part in own))
     # DeepSeek and Moonshot refuse calls without it, those of other models too.
     return {dialect.reasoning: text} if text or message.calls else {}
 
@@ -196,14 +199,14 @@ def _text(parts: Iterable[Part]) -> str:
         for part in parts
         if not isinstance(part, silent)
     ]
-    return clean("\n".join(line for line in lines if line))
+    return without_surrogates("\n".join(line for line in lines if line))
 
 
 def _content(part: Part, dialect: Dialect) -> Part:
     """The part as the content of a user's message can hold it."""
     match part:
         case Text(text):
-            return Text(clean(text))
+            return Text(without_surrogates(text))
         case Unknown(name) if name in _KNOWN:
             return part
         case Audio(media_type=kind) if is_media(part, dialect.media):
@@ -213,7 +216,7 @@ def _content(part: Part, dialect: Dialect) -> Part:
         case _ if is_media(part, dialect.media):
             return part
         case _:
-            return Text(clean(named(part)))
+            return Text(without_surrogates(named(part)))
 
 
 def _extra(message: Message) -> Mapping[str, Any]:

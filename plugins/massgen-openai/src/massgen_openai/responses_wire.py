@@ -32,12 +32,12 @@ from massgen_core.messages import (
     ToolCall,
     ToolResult,
     Unknown,
+    without_surrogates,
 )
 from massgen_openai._plain import (
     NOTHING_SAID,
     arguments,
     call_id,
-    clean,
     is_media,
     joined,
     named,
@@ -198,14 +198,14 @@ def _message(role: str, content: list[Item]) -> Item:
 
 def _all_text(parts: Iterable[Part]) -> str:
     lines = [part.text if isinstance(part, Text) else named(part) for part in parts]
-    return clean("\n".join(line for line in lines if line))
+    return without_surrogates("\n".join(line for line in lines if line))
 
 
 def _content(part: Part, dialect: Dialect) -> Item:
     media = dialect.media - {"audio"}
     match part:
         case Text(text):
-            return {"type": "input_text", "text": clean(text)}
+            return {"type": "input_text", "text": without_surrogates(text)}
         case Image(kind, data, url, detail) if is_media(part, media):
             address = url if data is None else _data_url(kind or "image/png", data)
             return {"type": "input_image", "image_url": address, "detail": detail or "auto"}
@@ -214,7 +214,7 @@ def _content(part: Part, dialect: Dialect) -> Item:
         case Unknown(name, fields) if name in _KNOWN:
             return {"type": name, **fields}
         case _:
-            return {"type": "input_text", "text": clean(named(part))}
+            return {"type": "input_text", "text": without_surrogates(named(part))}
 
 
 def _file(part: File) -> dict[str, str]:
