@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory._scope import FIELDS, Scope, scope_of
-from massgen_core.messages import JSONValue
+from massgen_core.messages import JSONValue, with_pairs_joined
 
 if TYPE_CHECKING:
     from massgen_core.memory._scope import ScopeLike
@@ -48,7 +48,7 @@ class NewMemory:
     """What shall be remembered.
 
     Attributes:
-        text: What is remembered, word by word.
+        text: What is remembered, word by word; a pair of surrogates becomes its character.
         scope: Whose it is.
         kind: ``message``, ``fact``, ``preference``, ``instruction``, ``summary``, ``note`` or
             another lower-case word.
@@ -119,6 +119,7 @@ class NewMemory:
 
     def __post_init__(self) -> None:
         _check_text("text", self.text)
+        object.__setattr__(self, "text", with_pairs_joined(self.text))  # as JSON has the rest
         _check_text("kind", self.kind)
         if not _KIND.fullmatch(self.kind):
             raise InvalidArgument(

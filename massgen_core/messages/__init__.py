@@ -28,7 +28,7 @@ from massgen_core.messages._model import (
     user,
 )
 from massgen_core.messages._repair import DEAD_CALL, repair_order
-from massgen_core.messages._text import without_surrogates
+from massgen_core.messages._text import with_pairs_joined, without_surrogates
 from massgen_core.messages.openai import from_openai, to_openai
 from massgen_core.messages.order import OrderChecker, OrderProblem, OrderRule, Rules, check_order
 
@@ -63,5 +63,6 @@ __all__ = [
     "to_openai",
     "tool",
     "user",
+    "with_pairs_joined",
     "without_surrogates",
 ]

@@ -1,4 +1,4 @@
-"""Text that can be sent."""
+"""Text that can be sent, and text that can be written down."""
 
 from __future__ import annotations
 
@@ -11,3 +11,17 @@ def without_surrogates(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def with_pairs_joined(text: str) -> str:
+    """The text with the character for each pair of surrogates, as JSON reads it; lone ones stay.
+
+    Pieces of a stream that are put together can hold such pairs.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return text

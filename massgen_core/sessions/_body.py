@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.errors import InvalidArgument
+from massgen_core.messages import with_pairs_joined
 from massgen_core.storage import blob_hash
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def encode_body(body: Mapping[str, JSONValue]) -> tuple[bytes, list[bytes]]:
 
 
 def decode_body(text: bytes, raws: Mapping[bytes, bytes]) -> dict[str, JSONValue]:
-    """The exact inverse of `encode_body`.
+    """The inverse of `encode_body`: exact, but that a pair of surrogates is its character.
 
     Args:
         text: The stored text.
@@ -89,7 +90,8 @@ def reference_path(text: bytes, digest: bytes) -> str:
 
 def _encode(value: Any, raws: list[bytes]) -> Any:
     if isinstance(value, str):
-        return _encode_text(value, raws) if len(value) * _MAX_UTF8 >= _INLINE else value
+        text = with_pairs_joined(value)
+        return _encode_text(text, raws) if len(text) * _MAX_UTF8 >= _INLINE else text
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
@@ -106,7 +108,8 @@ def _encode_object(value: Mapping[Any, Any], raws: list[bytes]) -> dict[str, Any
         if not isinstance(key, str):
             raise TypeError(f"key {key!r:.40} is {type(key).__name__}, expected text")
         raw = _unbase64(item) if binary and key == "data" else None
-        out[key] = _encode(item, raws) if raw is None else _put(_BYTES, raw, raws)
+        name = with_pairs_joined(key)
+        out[name] = _encode(item, raws) if raw is None else _put(_BYTES, raw, raws)
     if len(out) == 1 and key[:1] == "$" and _ESCAPED.match(key):
         return {f"${key}": out[key]}
     return out

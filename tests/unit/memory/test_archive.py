@@ -16,7 +16,7 @@ LONG = "a long text that is a blob " * 20
 async def fill(memory):
     await memory.remember("one", scope=ADA, id="1", tags=["x"], meta={"n": [1, {"m": None}]})
     await memory.remember(LONG, scope={**ADA, "session": "s"}, id="2", event_time=5)
-    await memory.remember("lone \ud800 surrogate", scope={"user": "bob"}, id="3")
+    await memory.remember("lone \ud800, pair \ud83d\ude00", scope={"user": "bob"}, id="3")
     await memory.update("1", text="eins")
     await memory.remember("zwei", scope=ADA, id="4", kind="fact", supersedes=["1"])
     await memory.remember("secret", scope=ADA, id="5")

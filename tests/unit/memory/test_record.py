@@ -15,8 +15,10 @@ from massgen_core.memory._record import (
     moment_of,
     record_from,
 )
+from massgen_core.messages import with_pairs_joined
 
-TEXTS = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and NUL among them
+ANY_TEXT = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and NUL among them
+TEXTS = ANY_TEXT.map(with_pairs_joined)
 NAMES = st.text(max_size=10)
 TIMES = st.none() | st.floats(-62e9, 253e9)
 SHARES = st.floats(0, 1)
@@ -35,7 +37,7 @@ JSON = st.recursive(
 @st.composite
 def memories(draw):
     return NewMemory(
-        text=draw(TEXTS),
+        text=draw(ANY_TEXT),
         scope=Scope(*draw(st.tuples(*[NAMES] * 6))),
         kind=draw(st.sampled_from(["message", "fact", "preference", "summary"])),
         speaker=draw(TEXTS),

@@ -1,10 +1,12 @@
-"""Text that can be sent."""
+"""Text that can be sent, and text that can be written down."""
+
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_core.messages import without_surrogates
+from massgen_core.messages import with_pairs_joined, without_surrogates
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,8 @@ def test_text_that_can_be_sent_stays_as_it_is(text):
 @given(st.text(st.characters(categories=["Cs", "L"])))
 def test_any_text_can_be_sent_then(text):
     without_surrogates(text).encode()
+
+
+@given(st.text(st.characters(codec=None)) | st.text(st.sampled_from("\ud83d\ude00a\xe9")))
+def test_text_is_as_json_reads_it_then(text):
+    assert json.loads(json.dumps(text)) == with_pairs_joined(text)

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from massgen_core.errors import InvalidArgument
-from massgen_core.messages import Image, Message, Text, message_to_json
+from massgen_core.messages import Image, Message, Text, message_to_json, with_pairs_joined
 from massgen_core.sessions._body import decode_body, encode_body, reference_path, references
 from massgen_core.storage import blob_hash
 
@@ -17,7 +17,7 @@ keys = st.one_of(
 texts = st.one_of(
     st.text(max_size=10),
     st.text(alphabet=st.characters(exclude_categories=()), min_size=20, max_size=60).map(
-        lambda text: text * 9
+        lambda text: with_pairs_joined(text * 9)
     ),
     st.binary(min_size=90, max_size=150).map(lambda raw: base64.b64encode(raw).decode()),
     st.sampled_from(["image", "audio", "$blob", "A" * 43, '{"$blob":"' + "A" * 43 + '"}']),
@@ -53,6 +53,14 @@ def round_trip(body):
 @example({"x": '{"$blob":"' + "A" * 43 + '"}'})
 def test_a_body_comes_back_as_it_was(body):
     assert round_trip(body) == body
+
+
+@pytest.mark.parametrize("times", [1, 200])
+def test_a_pair_of_surrogates_is_written_as_what_another_program_reads_of_it(times):
+    body = {"\ud83d\ude00": ["\ud83d\ude00" * times, "lone \ud800"]}
+    back = round_trip(body)
+    assert back == json.loads(json.dumps(body))
+    assert encode_body(back) == encode_body(body)
 
 
 @settings(max_examples=50)
