@@ -18,7 +18,7 @@ from massgen_core.errors import InvalidArgument, LedgerCorrupt
 from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, entries_of, write
 from massgen_core.memory._record import LOST, digest_of, record_from
-from massgen_core.memory._scope import Scope
+from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes, put
 from massgen_core.storage import sync_file, sync_folder
 
@@ -130,7 +130,9 @@ def _plain_lines(
             yield {"entry": _plain(entry, ids[entry.record], inside)}
     if Scope() in scopes:
         for one in grants(conn):
-            scope = {name: value for name, value in _named(one.scope) if value}
+            scope = {
+                name: value for name, value in zip(FIELDS, one.scope.values(), strict=True) if value
+            }
             yield {
                 "grant": {"principal": one.principal, "scope": scope, "rights": list(one.rights)}
             }
@@ -160,11 +162,6 @@ def _plain(entry: Entry, record_id: str, may: May) -> dict[str, Any]:
     body, text = content
     record = record_from(body, text, seq=entry.record, rev=entry.rev, digest=entry.digest)
     return {**plain, "body": json.loads(body), "text": text} if may(record) else plain
-
-
-def _named(scope: Scope) -> Iterator[tuple[str, str]]:
-    names = ("tenant", "team", "user", "agent", "session", "run")
-    return zip(names, scope.values(), strict=True)
 
 
 def _checked(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -56,6 +56,11 @@ def within(
 
 
 def expect(record: MemoryRecord, expected_rev: int | None) -> None:
+    """Check that a record has the revision that is expected, if one is.
+
+    Raises:
+        RecordConflict: It has another one.
+    """
     if expected_rev is not None and record.rev != expected_rev:
         raise RecordConflict(
             f"memory {record.id!r} has revision {record.rev}, expected {expected_rev}",

@@ -221,11 +221,6 @@ def _weeks(days: Mapping[str, int]) -> dict[str, int]:
     return dict(weeks)
 
 
-def _total(sizes: Iterable[Size]) -> Size:
-    some = list(sizes)
-    return Size(sum(one.records for one in some), sum(one.size for one in some))
-
-
 def _exact(active: Sequence[MemoryRecord]) -> tuple[tuple[str, ...], ...]:
     found: dict[object, list[str]] = defaultdict(list)
     for one in active:
