@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from operator import attrgetter
@@ -37,6 +37,7 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
 _SHARES: Final = ("importance", "confidence", "trust")
 _TIMES: Final = ("event_time", "valid_from", "valid_to", "expires_at")
+_TUPLES: Final = ("tags", "source_ids", "supersedes")
 LOST: Final = "lost"
 """Kind of a tombstone that damage left: what it was may come back, unlike what was forgotten."""
 STANDING: Final = frozenset({"preference", "instruction"})
@@ -112,9 +113,9 @@ class NewMemory:
         for name in _TIMES:
             if name in set_:
                 set_[name] = moment_of(set_[name], name)
-        for name in ("tags", "source_ids", "supersedes"):
-            if name in set_:
-                set_[name] = _texts(name, set_[name])
+        for name in _TUPLES:
+            if isinstance(set_.get(name), Iterable) and not isinstance(set_[name], str):
+                set_[name] = tuple(set_[name])
         return cls(text=text, scope=scope_of(scope), **set_)
 
     def __post_init__(self) -> None:
@@ -141,6 +142,8 @@ class NewMemory:
             _check_share(name, getattr(self, name))
         for name in _TIMES:
             _check_time(name, getattr(self, name))
+        for name in _TUPLES:
+            _check_texts(name, getattr(self, name))
 
 
 _GIVEN: Final = frozenset(each.name for each in fields(NewMemory)) - {"text", "scope"}
@@ -197,7 +200,6 @@ _DEFAULTS: Final = {
 }
 _stored: Final = attrgetter(*_STORED)
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
-_TUPLES: Final = frozenset({"tags", "source_ids", "supersedes"})
 
 
 def body_of(record: MemoryRecord) -> str:
@@ -228,7 +230,7 @@ def body_of(record: MemoryRecord) -> str:
 def record_from(body: str, text: str, *, seq: int, rev: int, digest: bytes) -> MemoryRecord:
     """The exact inverse of `body_of`."""
     values = json.loads(body)
-    for name in _TUPLES & values.keys():
+    for name in values.keys() & _TUPLES:
         values[name] = tuple(values[name])
     values["scope"] = Scope(**values.get("scope", {}))
     return MemoryRecord(
@@ -311,15 +313,14 @@ def _stamp(value: datetime) -> float:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(each, str) for each in value):
-        raise InvalidArgument(f"{name} is {value!r}, expected a list of texts")
-    return tuple(value)
-
-
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} is {value!r}, expected text")
+
+
+def _check_texts(name: str, value: object) -> None:
+    if not isinstance(value, (tuple, list)) or not all(isinstance(each, str) for each in value):
+        raise InvalidArgument(f"{name} is {value!r}, expected a list of texts")
 
 
 def _check_number(name: str, value: object) -> None:

@@ -118,6 +118,17 @@ def test_a_field_that_cannot_be_used_is_named(field, value):
         NewMemory.of("text", scope={}, **{field: value})
 
 
+@pytest.mark.parametrize("field", ["tags", "source_ids", "supersedes"])
+def test_texts_are_any_list_of_them_and_nothing_else(field):
+    for texts in (["a", "b"], ("a", "b"), iter(["a", "b"])):
+        assert ("a", "b") == getattr(NewMemory.of("text", scope={}, **{field: texts}), field)
+    for wrong in (5, b"ab", "ab", [None]):
+        with pytest.raises(InvalidArgument, match=f"{field} is .* expected a list of texts"):
+            NewMemory.of("text", scope={}, **{field: wrong})
+        with pytest.raises(InvalidArgument, match=f"{field} is .* expected a list of texts"):
+            NewMemory(text="text", scope=Scope(), **{field: wrong})
+
+
 @pytest.mark.parametrize("scope", ["ada", {"usr": "ada"}, {"user": 3}, {"user": "\ud800"}])
 def test_a_scope_that_cannot_be_used_is_refused(scope):
     with pytest.raises(InvalidArgument, match="scope"):
