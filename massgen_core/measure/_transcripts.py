@@ -95,7 +95,7 @@ def _values(text: str, name: str) -> list[Any]:
 
 
 def _lines(text: str, name: str) -> Iterator[Any]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() splits in JSON texts
         if line.strip():
             try:
                 yield json.loads(line)

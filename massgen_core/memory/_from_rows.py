@@ -96,7 +96,7 @@ def _store_rows(source: Source, name: str) -> Iterator[tuple[str, object]]:
         rows = parsed(text, source, name)
         yield from ((f"[{number}]", row) for number, row in enumerate(rows))
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() splits in JSON texts
         if line.strip():
             yield f"line {number}", parsed(line, source, name)
 

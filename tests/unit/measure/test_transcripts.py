@@ -40,6 +40,13 @@ def test_one_conversation_in_each_form(text, counter):
     assert tuple(counter.count(message).tokens for message in one.messages) == one.counts
 
 
+def test_a_line_of_json_ends_where_the_line_does(counter):
+    """Not at what else is a line end of Unicode."""
+    said = [{"role": "user", "content": f"one{end}two"} for end in "\u2028\u2029\x85"]
+    lines = "\r\n".join(json.dumps(one, ensure_ascii=False) for one in said)
+    assert [[one["content"] for one in said]] == texts(read_transcripts(lines, counter, name="x"))
+
+
 def test_episodes_are_named_by_their_place(tau):
     assert ["tau#0", "tau#1"] == [one.name for one in tau]
     assert [32, 12] == [len(one.messages) for one in tau]

@@ -244,6 +244,22 @@ def test_of_mem0_the_scope_and_all_fields_come_in(run, sources):
     } == tea.meta["origin"]
 
 
+def test_a_line_of_json_ends_where_the_line_does(run, tmp_path):
+    """Not at what else is a line end of Unicode."""
+    texts = ["one\u2028two", "one\u2029two", "one\x85two"]
+    rows = [
+        {"namespace": ["a"], "key": str(number), "value": {"text": text}}
+        for number, text in enumerate(texts)
+    ]
+    lines = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+
+    async def work(memory):
+        await memory.import_from(write(tmp_path / "rows.jsonl", lines), format="langgraph")
+        return [one.text for one in await all_of(memory)]
+
+    assert texts == run(work)
+
+
 @pytest.mark.parametrize("form", ["sqlite", "lines", "array"])
 def test_of_langgraph_rows_come_in_from_any_form(run, tmp_path, form):
     lines = "\n".join(map(json.dumps, STORE)) + "\n"
