@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from massgen_core.memory._record import State
-
-
 _FIELDS: Final = tuple(NewMemory.__dataclass_fields__)
 _of: Final = attrgetter(*_FIELDS)
 May: TypeAlias = Callable[["MemoryRecord"], bool]
@@ -125,17 +122,22 @@ def update(
     return write(conn, [Change("update", replace(new, rev=record.rev + 1))], call)
 
 
-def set_state(
-    conn: sqlite3.Connection, records: Sequence[MemoryRecord], state: State, op: str, call: Call
+def invalidate(
+    conn: sqlite3.Connection, records: Sequence[MemoryRecord], op: str, call: Call
 ) -> list[MemoryRecord]:
-    """Let records be superseded, invalidated or active again; ``valid_to`` follows."""
-    until = None if state == "active" else call.now
+    """Hold records no longer true from now on; returns those that were not invalidated before."""
     changes = [
         Change(
-            op, replace(one, state=state, rev=one.rev + 1, valid_to=_earlier(one.valid_to, until))
+            op,
+            replace(
+                one,
+                state="invalidated",
+                rev=one.rev + 1,
+                valid_to=_earlier(one.valid_to, call.now),
+            ),
         )
         for one in records
-        if one.state != state
+        if one.state != "invalidated"
     ]
     return write(conn, changes, call)
 
@@ -288,13 +290,12 @@ def _superseded(
         if record is None or not whose.covers(record.scope) or not may(record):
             raise not_found(old)
         if record.state == "active":
-            until = _earlier(record.valid_to, new.valid_from or call.now)
+            since = call.now if new.valid_from is None else new.valid_from
+            until = _earlier(record.valid_to, since)
             state = replace(record, state="superseded", rev=record.rev + 1, valid_to=until)
             out.append(Change("supersede", state))
     return out
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    if other is None:
-        return None
+def _earlier(one: float | None, other: float) -> float:
     return other if one is None else min(one, other)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from massgen_core.errors import InvalidArgument
-from massgen_core.memory._ledger import forget, set_state
+from massgen_core.memory._ledger import forget, invalidate
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import covered, in_scopes
@@ -144,7 +144,7 @@ def carry_out(conn: sqlite3.Connection, planned: Collected, call: Call) -> None:
     for removal in planned.marked:
         owners.setdefault(removal.record.scope.lasting, []).append(removal.record)
     for records in owners.values():
-        set_state(conn, records, "invalidated", "expire", call)
+        invalidate(conn, records, "expire", call)
     forget(conn, [removal.record for removal in planned.purged], call, "purge")
 
 

@@ -264,9 +264,7 @@ class Memory(Inspecting):
 
         def write(conn: sqlite3.Connection) -> MemoryRecord:
             record = find(conn, record_id, scope, principal, right="write")
-            return (
-                _ledger.set_state(conn, [record], "invalidated", "invalidate", call) or [record]
-            )[0]
+            return (_ledger.invalidate(conn, [record], "invalidate", call) or [record])[0]
 
         return await self._database.write(write)
 

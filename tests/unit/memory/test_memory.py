@@ -201,6 +201,17 @@ def test_what_takes_the_place_of_another_supersedes_it_until_undone(run, clock):
     run(work)
 
 
+@pytest.mark.parametrize("since", [-1.0, 0.0, 1.0])
+def test_what_is_superseded_was_true_until_the_other_is(run, since):
+    async def work(memory):
+        old = await memory.remember("Lives in Oslo.", scope=ADA, kind="fact")
+        new = {"kind": "fact", "supersedes": [old], "valid_from": since}
+        await memory.remember("Lives in Rome.", scope=ADA, **new)
+        return (await memory.get(old)).valid_to
+
+    assert since == run(work)
+
+
 def test_remembering_again_under_an_id_changes_nothing(run):
     async def work(memory):
         one = NewMemory(text="once", scope=Scope(user="ada"), id="m-1")
