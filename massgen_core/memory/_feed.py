@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.memory._guard import guarded
+from massgen_core.memory._guard import close, guarded
 from massgen_core.memory._log import head
 from massgen_core.memory._meta import drop_meta, get_meta, put_meta
 from massgen_core.memory._scope import Scope
@@ -144,9 +144,7 @@ class Feed:
         if self._catching is not None:
             self._catching.cancel()
             await asyncio.gather(self._catching, return_exceptions=True)
-        outcome = await guarded(partial(_done, self._store.close), _APPLY_SECONDS)
-        if outcome.error:
-            self._say(f"it cannot be closed: {outcome.error}")
+        await close(self.name, self._store, self._told, _APPLY_SECONDS)
 
     async def _open(self) -> bool:
         """Checks the index once: that it works, and is the one that was fed."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
+
+
+class Closes(Protocol):
+    """A plugin, as far as it is closed."""
+
+    async def close(self) -> None:
+        """Releases what it holds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +47,16 @@ async def guarded(work: Callable[[], Awaitable[T]], timeout: float) -> Outcome[T
         if isinstance(exc, TimeoutError) and limit.expired():
             return Outcome(None, f"no answer within {timeout:g} seconds")
         return Outcome(None, f"{type(exc).__name__}: {exc}")
+
+
+async def close(
+    name: str,
+    plugin: Closes | None,
+    told: Callable[[str, str], None],
+    timeout: float,  # noqa: ASYNC109 - reported
+) -> None:
+    """Close a plugin, if there is one; `told` is told if that fails."""
+    if plugin is not None:
+        outcome = await guarded(plugin.close, timeout)
+        if outcome.error:
+            told(name, f"closing failed: {outcome.error}")

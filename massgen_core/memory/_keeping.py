@@ -18,7 +18,7 @@ from massgen_core.memory._embedding import Vectorizer
 from massgen_core.memory._erasure import Receipt, copies_of, erase_again, erasure
 from massgen_core.memory._feed import Feed, forget_indexes
 from massgen_core.memory._find import find
-from massgen_core.memory._guard import guarded
+from massgen_core.memory._guard import close
 from massgen_core.memory._ledger import Call
 from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
@@ -366,13 +366,14 @@ class Keeping(Closing):
         await self._vectorizer.aclose()
         with contextlib.suppress(StorageError):  # uses are statistics; closing must not fail
             await self._usage.flush()
-        plugins = self._plugins
         for feed in self._feeds:
             await feed.close()
-        unused = () if self._feeds else plugins.stores.values()
-        for plugin in (plugins.embedder, plugins.reranker, plugins.expander, *unused):
-            if plugin is not None:
-                await guarded(plugin.close, _CLOSE_SECONDS)
+        plugins = self._plugins
+        await close("embedder", plugins.embedder, self._told, _CLOSE_SECONDS)
+        await close("reranker", plugins.reranker, self._told, _CLOSE_SECONDS)
+        await close("query expander", plugins.expander, self._told, _CLOSE_SECONDS)
+        for name, store in () if self._feeds else plugins.stores.items():
+            await close(name, store, self._told, _CLOSE_SECONDS)
         await self._database.aclose()
 
     def _call(self, principal: str | None) -> Call:

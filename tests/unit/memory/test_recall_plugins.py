@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
 from massgen_core.memory import NewMemory, Plugins, Scope
 from massgen_core.memory._ranking import ScopeIndex
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from doubles import Index
 
 ADA = {"user": "ada"}
 
@@ -246,3 +252,27 @@ def test_a_plugin_that_times_out_by_itself_is_told_in_its_words(run):
 
     run(work, plugins=Plugins(reranker=Late()), told=lambda *what: told.append(what))
     assert [("reranker", "TimeoutError: connect")] == told
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_cannot_be_closed_is_told_and_all_else_is_closed(run, read_only):
+    told = []
+
+    class Stuck(Letters, Synonyms, Index):
+        async def close(self):
+            raise OSError("no disk")
+
+        async def rerank(self, query, texts, /):
+            return [1.0 for _ in texts]
+
+    async def work(memory):
+        await memory.recall("car", scope=ADA)
+
+    one = Stuck()
+    Index.__init__(one)
+    one.asked, one.queries = [], []
+    plugins = Plugins(embedder=one, reranker=one, expander=one, stores={"x": one})
+    run(lambda memory: memory.remember("the car", scope=ADA))
+    run(work, plugins=plugins, read_only=read_only, told=lambda *what: told.append(what))
+    names = ("embedder", "query expander", "reranker", "x")
+    assert [(name, "closing failed: OSError: no disk") for name in names] == sorted(told)

@@ -2,16 +2,21 @@ import asyncio
 import json
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from massgen_core.errors import InvalidArgument, StorageBusy, StorageCorrupt
-from massgen_core.memory import Memory, NewMemory, Retention, Scope, check_snapshot
+from massgen_core.memory import Memory, NewMemory, Plugins, Retention, Scope, check_snapshot
 from massgen_core.messages import user
 from massgen_core.sessions import NewEntry, SessionStore
 from massgen_core.storage import SCHEMA
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from doubles import Letters
 
 ADA = {"user": "ada"}
 
@@ -223,6 +228,25 @@ def test_a_file_that_others_have_open_is_not_replaced(tmp_path):
             return await texts(other)
 
     assert ["tea", "tea three", "tea two"] == asyncio.run(main())
+
+
+def test_vectors_are_made_though_a_restore_failed(tmp_path):
+    embedder = Letters(fails=2)  # the second time it is waited a second
+
+    async def main():
+        async with (
+            Memory.open(tmp_path, plugins=Plugins(embedder=embedder)) as one,
+            Memory.open(tmp_path) as other,
+        ):
+            await one.remember("tea", scope=ADA)
+            made = await one.snapshot()
+            await other.recall("tea", scope=ADA)
+            with pytest.raises(StorageBusy):
+                await one.restore(made.path)
+            await one._vectorizer._filling
+            return await one._vectorizer.missing()
+
+    assert 0 == asyncio.run(main())
 
 
 def test_what_was_forgotten_does_not_come_back(run):
