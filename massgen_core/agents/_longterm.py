@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from massgen_core.agents._conversation import Conversation
     from massgen_core.events import Event
     from massgen_core.memory import Hit
+    from massgen_core.tokens import TokenCounter
 
 _TRUST: Final = {"user": 1.0, "assistant": 0.8, "tool": 0.5}
 """How far a text of a role is trusted: tools give back what strangers wrote."""
 _SHARE: Final = 4
 """A reminder has at most 1/4 of the room for messages."""
-_FRAME: Final = 64
-"""Tokens of the lines around what is recalled."""
 _MARK: Final = "journal"
 
 
@@ -38,7 +37,8 @@ class LongTerm:
         scope: Whose: what is said in a session is remembered there, under the session.
         also: Other scopes to recall from, e.g. a team's.
         limit: Memories at most, pinned ones not counted.
-        tokens: Tokens that all of them may have; a quarter of the room for messages at most.
+        tokens: Tokens of a reminder, its frame of about 80 counted; a quarter of the room for
+            messages at most. Pinned memories have half of them at most.
         exclude_recent: Whether to leave out what the request holds anyway.
 
     Raises:
@@ -94,20 +94,20 @@ class LongTerm:
         So is the same question from another time: it answers nothing.
         """
         seen = conversation.window.view.messages if self.exclude_recent else (asked,)
-        most = max(0, room // _SHARE - _FRAME)
+        most = room // _SHARE
         tokens = most if self.tokens is None else min(most, self.tokens)
         if tokens <= 0:
             return []
+        counter = conversation.window.engine.counter
         hits = await self.memory.recall(
             asked.text,
             scope=[self.scope, *self.also],
             k=self.limit + 1,
-            tokens=tokens,
+            tokens=tokens + counter.count_text(asked.text).tokens,  # it may be found as well
             exclude=[message.id for message in seen],
         )
-        found = [hit for hit in hits if not _asks(hit, asked)]
-        pinned = [hit for hit in found if "pinned" in hit.reasons]
-        return found[: len(pinned) + self.limit]
+        answers = [hit for hit in hits if not _asks(hit, asked)]
+        return _fitting(answers, self.limit, tokens, counter)
 
     async def _take_in(self, conversation: Conversation) -> None:
         session = conversation.session_id
@@ -133,6 +133,23 @@ def _asks(hit: Hit, asked: Message) -> bool:
     """Whether it is what is asked now, but for case and blanks."""
     said = hit.record.text.casefold().split()
     return hit.record.kind == "message" and said == asked.text.casefold().split()
+
+
+def _fitting(hits: Sequence[Hit], limit: int, tokens: int, counter: TokenCounter) -> list[Hit]:
+    """The hits whose reminder has so many tokens at most; pinned ones have half of them."""
+    room = tokens - counter.count(_reminder([])).tokens
+    half = room // 2
+    chosen = []
+    for hit in hits:
+        pinned = "pinned" in hit.reasons
+        size = counter.count_text(f"{_line(hit)}\n").tokens
+        if size <= (room - half if pinned else room) and (pinned or limit > 0):
+            room -= size
+            limit -= not pinned
+            chosen.append(hit)
+    while chosen and counter.count(_reminder(chosen)).tokens > tokens:  # a sum is an estimate
+        chosen.pop()
+    return chosen
 
 
 def _after(mark: str | None, conversation: Conversation) -> list[Message]:

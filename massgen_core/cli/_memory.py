@@ -140,7 +140,10 @@ def add(
         str | None, typer.Option(help="When it happened: ISO 8601, or seconds.")
     ] = None,
     pin: Annotated[
-        bool, typer.Option("--pin", help="Keep it; pinned preferences are always recalled.")
+        bool,
+        typer.Option(
+            "--pin", help="No cap drops it; a preference or instruction is always recalled."
+        ),
     ] = False,
     importance: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
     expires: Annotated[
@@ -257,7 +260,7 @@ def update(
     text: Annotated[str | None, typer.Option(help="What it says from now on.")] = None,
     kind: Annotated[str | None, typer.Option(help="Another kind.")] = None,
     pin: Annotated[
-        bool | None, typer.Option("--pin/--unpin", help="Whether it is always kept.")
+        bool | None, typer.Option("--pin/--unpin", help="Whether no cap drops it.")
     ] = None,
     importance: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
     expires: Annotated[

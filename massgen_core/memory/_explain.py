@@ -74,8 +74,8 @@ class Explanation:
 
     Attributes:
         query: What was asked.
-        standing: What is there whatever is asked.
-        candidates: What recall gives, best first.
+        standing: What is there whatever is asked, the newest first.
+        candidates: What recall gives, best first; what repeats a better one's words last.
         near: The next ones, that just missed.
         left_out: What matches and is no answer, best first.
         hidden: Private memories of others in the scopes, whatever was asked; nothing else is told
@@ -114,8 +114,7 @@ async def explain(
         AccessDenied: The principal may not read one of the scopes.
     """
     loaded = await recaller.loaded(wanted)
-    enough = recaller.enough(wanted.limit)
-    k = enough + near + _LOOKED_AT
+    k = recaller.enough(wanted.limit) + near + _LOOKED_AT
     wordings = await recaller.wordings(loaded, wanted.query)
     ranked = rank(loaded, wordings, by_number(loaded, extra), k)
     records = await database.read(partial(_records, numbers=[one.number for one in ranked]))
@@ -128,11 +127,9 @@ async def explain(
     ]
     said, again = once(hits)
     hits = [*said, *again]
-    best = await recaller.reranked(wanted.query, hits[:enough])
+    best = await recaller.in_order(wanted, hits)
     terms = {hit.record.seq: hit.reasons for hit in hits}
-    rows = [(hit, {**terms[hit.record.seq], **hit.reasons}) for hit in (*best, *hits[enough:])][
-        : wanted.limit + near
-    ]
+    rows = [(hit, {**terms[hit.record.seq], **hit.reasons}) for hit in best[: wanted.limit + near]]
     details = await database.read(
         partial(_details, rows=rows, loaded=loaded, wanted=wanted, near=near)
     )
@@ -199,7 +196,7 @@ def _details(
         )
         for rank, (hit, terms) in enumerate(rows, 1)
     )
-    standing = _records(conn, loaded.standing).values()
+    standing = reversed(_records(conn, loaded.standing).values())
     return _Details(
         tuple(one for one in standing if misfit(one, wanted) is None),
         explained,

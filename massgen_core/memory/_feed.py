@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from operator import index
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._guard import close, guarded
 from massgen_core.memory._log import head
 from massgen_core.memory._meta import drop_meta, get_meta, put_meta
 from massgen_core.memory._scope import Scope
-from massgen_core.memory._stores import Change
+from massgen_core.memory._stores import Change, Health
 from massgen_core.memory._table import by_numbers
 from massgen_core.memory._vectors import count_missing, get_vectors
 from massgen_core.memory._verify import Problem
@@ -78,14 +79,19 @@ class Feed:
             return {}
         best: dict[str, float] = {}
         for scope in scopes:
-            work = partial(self._store.search, query, vector, scope, k)
-            outcome = await guarded(work, _ASK_SECONDS)
+            outcome = await guarded(partial(self._found, query, vector, scope, k), _ASK_SECONDS)
             if outcome.value is None:
                 self._fail(f"search failed: {outcome.error}")
                 return {}
-            for found in outcome.value:
-                best[found.record_id] = max(found.score, best.get(found.record_id, found.score))
+            for record_id, score in outcome.value:
+                best[record_id] = max(score, best.get(record_id, score))
         return best
+
+    async def _found(
+        self, query: str, vector: Sequence[float] | None, scope: Scope, k: int
+    ) -> list[tuple[str, float]]:
+        found = await self._store.search(query, vector, scope, k)
+        return [(str(one.record_id), float(one.score)) for one in found]
 
     async def catch_up(self) -> bool:
         """Whether the index has all that the log has; applies what is missing."""
@@ -121,7 +127,15 @@ class Feed:
 
     async def watermark(self) -> int | None:
         """The place in the log it has reached; None if it does not answer."""
-        return (await guarded(self._store.watermark, _ASK_SECONDS)).value
+
+        async def ask() -> int:
+            return index(await self._store.watermark())
+
+        return (await guarded(ask, _ASK_SECONDS)).value
+
+    async def _health(self) -> Health:
+        found = await self._store.health()
+        return Health(bool(found.ok), str(found.detail), bool(found.busy))
 
     async def problems(self, newest: int) -> list[Problem]:
         """What is wrong with the index after catching up with the log, which ends at `newest`.
@@ -131,7 +145,7 @@ class Feed:
         place = f"index {self.name}"
         if not await self.catch_up():
             return [] if self.busy else [Problem(place, self.broken)]
-        health = await guarded(self._store.health, _APPLY_SECONDS)
+        health = await guarded(self._health, _APPLY_SECONDS)
         if health.value is None or not health.value.ok:
             return [Problem(place, health.error or (health.value.detail if health.value else ""))]
         mark = await self.watermark()
@@ -148,7 +162,7 @@ class Feed:
 
     async def _open(self) -> bool:
         """Checks the index once: that it works, and is the one that was fed."""
-        health = await guarded(self._store.health, _APPLY_SECONDS)
+        health = await guarded(self._health, _APPLY_SECONDS)
         self.busy = health.value is not None and health.value.busy
         if health.value is None or not health.value.ok:
             reason = health.error or (health.value.detail if health.value else "")

@@ -33,7 +33,8 @@ class Wanted:
         query: What is asked.
         scopes: Where to look: what one of them covers.
         limit: Memories at most, pinned ones not counted.
-        tokens: Tokens that all of them may have together; None for no limit.
+        tokens: Tokens that all of them may have together, pinned ones half of them at most; None
+            for no limit.
         kinds: Only of these kinds; empty for all.
         exclude: Ids that are not wanted.
         principal: Who asks; None for the program itself.

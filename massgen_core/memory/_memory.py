@@ -160,11 +160,14 @@ class Memory(Inspecting):
     ) -> list[Hit]:
         """The memories that match best, best first; pinned preferences and instructions before.
 
+        Of memories with the same text only the best comes in its place, the others come last.
+
         Args:
             query: What is asked, in words.
             scope: Where to look; several are searched as one.
             k: Memories at most, pinned ones not counted; 5 if neither `k` nor `tokens` is given.
-            tokens: Tokens that all of them may have together.
+            tokens: Tokens that all of them may have together. Pinned ones have half of them at
+                most, the newest first; what is too large is passed over.
             kinds: Only of these kinds; all if omitted.
             exclude: Ids that are not wanted, e.g. of what is in view anyway.
             principal: Who asks.

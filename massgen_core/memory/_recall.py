@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from massgen_core.memory._access import check, sees
@@ -81,6 +81,8 @@ class Recaller:
     ) -> list[Hit]:
         """The memories that match best, pinned standing ones first.
 
+        Pinned ones have half of the tokens at most, and what is too large is passed over.
+
         Args:
             wanted: What is asked.
             extra: Scores by record id that stores gave, by the store's name.
@@ -89,10 +91,21 @@ class Recaller:
             AccessDenied: The principal may not read one of the scopes.
         """
         loaded = await self.loaded(wanted)
-        standing = [Hit(one, 0.0, {"pinned": 0.0}) for one in await self._standing(loaded, wanted)]
-        best = await self._best(loaded, wanted, by_number(loaded, extra or {}))
-        hits = await self.reranked(wanted.query, best)
-        return self._within(wanted, standing, hits)
+        pinned = [Hit(one, 0.0, {"pinned": 0.0}) for one in await self._standing(loaded, wanted)]
+        room, size = wanted.tokens, cache(self._count)
+        if room is not None:
+            half = room // 2
+            pinned, left = _fitting(pinned, half, size)
+            room -= half - left
+
+        def fits(hit: Hit) -> bool:
+            return room is None or size(hit.record.text) <= room
+
+        best = await self._best(loaded, wanted, by_number(loaded, extra or {}), fits)
+        hits = await self.in_order(wanted, best)
+        if room is not None:
+            hits, _ = _fitting(hits, room, size)
+        return [*pinned, *hits[: wanted.limit]]
 
     async def loaded(self, wanted: Wanted) -> Loaded:
         """The index over what is asked for, up to date.
@@ -117,10 +130,21 @@ class Recaller:
         """Hits that are needed for an answer of `limit`: a reranker chooses from more."""
         return limit * (_RERANKED if self._reranker is not None else 1)
 
+    async def in_order(self, wanted: Wanted, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits, best first: those that count judged once more, and repeated texts last."""
+        enough = self.enough(wanted.limit)
+        judged = [*await self._reranked(wanted.query, hits[:enough]), *hits[enough:]]
+        said, again = once(judged)
+        return [*said, *again]
+
     async def _best(
-        self, loaded: Loaded, wanted: Wanted, extra: Mapping[str, Mapping[int, float]]
+        self,
+        loaded: Loaded,
+        wanted: Wanted,
+        extra: Mapping[str, Mapping[int, float]],
+        fits: Callable[[Hit], bool],
     ) -> list[Hit]:
-        """Enough hits for the answer; more candidates are looked at until there are.
+        """At least as many hits as the answer needs; more candidates are looked at until there are.
 
         What was asked again and again is there as often, and must not take the answer's place.
         """
@@ -129,9 +153,9 @@ class Recaller:
         wordings = await self.wordings(loaded, wanted.query)
         while True:
             ranked = rank(loaded, wordings, extra, k)
-            hits, again = once(await self._checked(loaded, wanted, ranked))
+            hits, again = once(filter(fits, await self._checked(loaded, wanted, ranked)))
             if len(hits) >= enough or len(again) >= _AGAIN * enough or len(ranked) < k:
-                return [*hits, *again][:enough]
+                return [*hits, *again]
             k *= 4
 
     async def _checked(self, loaded: Loaded, wanted: Wanted, ranked: Sequence[Ranked]) -> list[Hit]:
@@ -145,8 +169,8 @@ class Recaller:
         ]
 
     async def _standing(self, loaded: Loaded, wanted: Wanted) -> list[MemoryRecord]:
-        found = await self._records(sorted(loaded.standing), wanted)
-        return list(found.values())
+        """What is recalled whatever is asked, the newest first."""
+        return list((await self._records(loaded.standing, wanted)).values())[::-1]
 
     async def _records(self, numbers: Iterable[int], wanted: Wanted) -> dict[int, MemoryRecord]:
         numbers = list(numbers)
@@ -158,19 +182,6 @@ class Recaller:
             for record, _ in found
             if record is not None and misfit(record, wanted) is None
         }
-
-    def _within(self, wanted: Wanted, standing: Sequence[Hit], hits: Sequence[Hit]) -> list[Hit]:
-        """As many as the limits allow; a memory that is too large is passed over."""
-        chosen = [*standing, *hits[: wanted.limit]]
-        if wanted.tokens is None:
-            return chosen
-        room, out = wanted.tokens, []
-        for hit in chosen:
-            size = self._count(hit.record.text)
-            if size <= room:
-                room -= size
-                out.append(hit)
-        return out
 
     async def _query_vector(self, loaded: Loaded, query: str) -> Sequence[float] | None:
         if loaded.embedded < _COMPLETE:
@@ -186,7 +197,7 @@ class Recaller:
             return ()
         return outcome.value[:_WORDINGS]
 
-    async def reranked(self, query: str, hits: list[Hit]) -> list[Hit]:
+    async def _reranked(self, query: str, hits: Sequence[Hit]) -> Sequence[Hit]:
         """The hits in the order of the reranker, if there is one and it works."""
         reranker = self._reranker
         if reranker is None or not hits or not query.strip():
@@ -238,7 +249,17 @@ def misfit(record: MemoryRecord, wanted: Wanted) -> Misfit | None:
     return next((reason for wrong, reason in checks if wrong), None)
 
 
-def once(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
+def _fitting(hits: Iterable[Hit], tokens: int, size: Callable[[str], int]) -> tuple[list[Hit], int]:
+    """The hits that so many tokens hold, and the tokens left; what is too large is passed over."""
+    out = []
+    for hit in hits:
+        if (needed := size(hit.record.text)) <= tokens:
+            tokens -= needed
+            out.append(hit)
+    return out, tokens
+
+
+def once(hits: Iterable[Hit]) -> tuple[list[Hit], list[Hit]]:
     """Those that say something new, and those that say what a better one says, in its words."""
     first: dict[str, Hit] = {}
     again: list[Hit] = []

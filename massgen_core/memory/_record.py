@@ -59,11 +59,12 @@ class NewMemory:
         event_time: When it happened.
         valid_from: From when on it is true.
         valid_to: Until when it is true.
-        expires_at: When it is to be dropped.
+        expires_at: When it is to be dropped: it is not recalled from then on. Its words count for
+            the memories around it until `gc` marks it.
         importance: From 0 to 1; what is more important is kept longer.
         confidence: From 0 to 1: how sure its producer is.
         trust: From 0 to 1: how far its source is trusted.
-        pinned: Whether it is always recalled and never dropped by caps.
+        pinned: Whether no cap drops it; a preference or an instruction is always recalled then.
         tags: Words to find it by.
         meta: JSON values to keep with it.
         source_ids: The records it was derived from.

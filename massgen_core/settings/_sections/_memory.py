@@ -35,7 +35,9 @@ class RetrievalSection(Section):
         default=5, description="Memories at most, pinned ones not counted."
     )
     tokens: Tokens | None = Field(
-        default=None, description="Tokens that all of them may have together; null for no limit."
+        default=None,
+        description="Tokens that all of them may have together, the frame of an agent's reminder "
+        "(about 80) counted; null for no limit.",
     )
     exclude_recent: bool = Field(
         default=True, description="Whether an agent is not reminded of what its request holds."

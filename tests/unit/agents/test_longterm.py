@@ -226,6 +226,29 @@ def test_a_question_that_is_asked_again_and_again_keeps_its_answer(tmp_path):
         assert "Who keeps" not in reminder(messages)
 
 
+def test_a_reminder_keeps_to_its_tokens_with_all_that_is_around_it(tmp_path):
+    async def tell():
+        async with Memory.open(tmp_path) as memory:
+            for number in range(20):
+                pinned = {"kind": "instruction", "pinned": True}
+                await memory.remember(f"Be kind, {number}.", scope=ADA, **pinned)
+                await memory.remember(f"The cat is called Miau {number}.", scope=ADA, speaker="Bo")
+
+    asyncio.run(tell())
+    sizes = []
+    for tokens in (10, 200, 500):
+        events, messages = turn(tmp_path, f"{tokens}", "Which cat?", ["?"], tokens=tokens, limit=50)
+        told = [event for event in events if isinstance(event, MemoryRecalled)]
+        assert all(event.tokens <= tokens for event in told)
+        sizes.append(sum(event.tokens for event in told))
+        if told:
+            assert "Be kind, 19" in reminder(messages)
+            assert "cat is called" in reminder(messages)
+    assert 0 == sizes[0]
+    assert 150 < sizes[1]
+    assert 400 < sizes[2]
+
+
 def test_a_memory_that_cannot_write_costs_no_answer(tmp_path, monkeypatch):
     async def full(*_, **__):
         raise StorageFull("no room", path="x")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from massgen_core.memory import Health, Memory, Plugins, _feed
+from massgen_core.memory import Candidate, Health, Memory, Plugins, _feed
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -181,6 +181,33 @@ def test_a_recall_that_does_not_count_leaves_no_use(run):
 
     run(work)
     assert 1 == run(look)
+
+
+@pytest.mark.parametrize(
+    ("method", "gives"),
+    [
+        *(("search", gives) for gives in (5, [None], [Candidate("x", None)], [("x", 1.0)])),
+        *(("health", gives) for gives in (None, True, "well")),
+        *(("watermark", gives) for gives in (None, "7", 0.5)),
+    ],
+)
+def test_an_index_that_gives_something_else_costs_nothing_but_its_help(run, method, gives):
+    index, told = Index(), []
+
+    async def odd(*_):
+        return gives
+
+    setattr(index, method, odd)
+
+    async def work(memory):
+        await memory.remember("green tea", scope=ADA)
+        hits = await memory.recall("tea", scope=ADA)
+        await memory.verify()
+        return [hit.record.text for hit in hits]
+
+    plugins = Plugins(stores={"x": index})
+    assert ["green tea"] == run(work, plugins=plugins, told=lambda *what: told.append(what))
+    assert "x" in {name for name, _ in told}
 
 
 @pytest.mark.parametrize("reopened", [False, True])

@@ -153,6 +153,41 @@ def test_recall_keeps_to_its_limits(run, clock):
     run(work)
 
 
+def test_what_is_larger_than_the_budget_takes_no_place(run):
+    async def work(memory):
+        for number in range(40):
+            await memory.remember(f"{number} " + "giraffe " * 500, scope=ADA)
+        await memory.remember("a giraffe lives", scope=ADA)
+        await memory.remember("where a giraffe lives, " + "it is warm and dry, " * 5, scope=ADA)
+        found = texts(await memory.recall("giraffe lives", scope=ADA, k=1, tokens=30))
+        assert ["a giraffe lives"] == found
+        assert 2 == len(await memory.recall("giraffe lives", scope=ADA, k=2, tokens=50))
+
+    run(work)
+
+
+def test_pinned_ones_have_half_of_the_budget_the_newest_first(run):
+    async def work(memory):
+        for number in range(20):
+            await memory.remember(
+                f"Instruction {number}: " + "be kind. " * 5,
+                scope=ADA,
+                kind="instruction",
+                pinned=True,
+            )
+        await memory.remember("The cat of the house is called Miau.", scope=ADA)
+        hits = texts(await memory.recall("cat", scope=ADA, tokens=60))
+        assert ["Instruction 19", "The cat of the house is called Miau."] == [
+            text.partition(":")[0] for text in hits
+        ]
+        every = texts(await memory.recall("cat", scope=ADA))
+        assert 21 == len(every)
+        standing = (await memory.explain("cat", scope=ADA)).standing
+        assert every[:20] == [record.text for record in standing]
+
+    run(work)
+
+
 def test_an_update_makes_a_revision_and_can_be_undone(run):
     async def work(memory):
         record_id = await memory.remember("Lives in Oslo.", scope=ADA)

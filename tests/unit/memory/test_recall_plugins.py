@@ -110,6 +110,18 @@ def test_a_question_that_is_asked_again_has_its_vector(run):
     assert ["car", "bus", "car"] == embedder.queries
 
 
+def test_what_says_the_same_comes_last_whatever_a_reranker_thinks(run):
+    async def work(memory):
+        for text in ("car", "a red car", "car", "a long blue car"):
+            await memory.remember(text, scope=ADA)
+        hits = await memory.recall("car", scope=ADA, k=4)
+        found = await memory.explain("car", scope=ADA, k=4)
+        return [[one.record.text for one in some] for some in (hits, found.candidates)]
+
+    expected = ["car", "a red car", "a long blue car", "car"]
+    assert [expected, expected] == run(work, plugins=Plugins(reranker=Shortest()))
+
+
 def test_what_a_recall_loads_outlasts_the_search_for_missing_vectors(run, loads):
     async def twice(memory):
         for _ in range(2):
