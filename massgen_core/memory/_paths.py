@@ -22,7 +22,7 @@ def path_of(name: str, value: PathLike) -> Path:
     Raises:
         InvalidArgument: It is none.
     """
-    if value and isinstance(value, (str, os.PathLike)):
+    if isinstance(value, (str, os.PathLike)) and _is_name(os.fspath(value)):
         return Path(value)
     raise InvalidArgument(f"{name} is {value!r}, expected a path", hint="Pass text or a Path.")
 
@@ -37,6 +37,14 @@ def file_of(name: str, value: PathLike) -> Path:
     if path.name in ("", ".."):
         raise InvalidArgument(f"{name} is {str(value)!r}, expected a file", hint="Name a file.")
     return path
+
+
+def _is_name(text: object) -> bool:
+    """Whether the system can have such a file: with a name, and without what no name can hold."""
+    try:
+        return bool(text) and isinstance(text, str) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 @contextmanager

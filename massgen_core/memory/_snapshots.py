@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.errors import InvalidArgument, StorageCorrupt
 from massgen_core.memory._log import head
+from massgen_core.memory._paths import file_of
 from massgen_core.memory._verify import verify
 from massgen_core.storage import (
     FileLock,
@@ -183,7 +184,7 @@ def check_snapshot(path: Path) -> Snapshot:
         InvalidArgument: There is no snapshot at `path`.
         StorageCorrupt: It is damaged.
     """
-    snapshot = _read(_manifest_of(path))
+    snapshot = _read(_manifest_of(file_of("snapshot", path)))
     if snapshot is None or not path.is_file():
         raise InvalidArgument(
             f"there is no snapshot at {str(path)!r}", hint="`mgc memory snapshot --list` has them."

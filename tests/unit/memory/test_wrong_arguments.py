@@ -62,6 +62,18 @@ def test_what_is_no_path_is_told(tmp_path, name, value):
     assert "expected a path" in told(tmp_path, lambda memory: getattr(memory, name)(value))
 
 
+@pytest.mark.parametrize("value", [".", "/", Path()])
+@pytest.mark.parametrize("name", ["export", "restore"])
+def test_what_is_no_file_is_told(tmp_path, name, value):
+    assert "expected a file" in told(tmp_path, lambda memory: getattr(memory, name)(value))
+
+
+@pytest.mark.parametrize("value", ["a\ud800", "a\0b"])
+@pytest.mark.parametrize("name", ["export", "import_", "import_from", "restore", "snapshot"])
+def test_a_name_that_no_file_can_have_is_told(tmp_path, name, value):
+    assert "expected a path" in told(tmp_path, lambda memory: getattr(memory, name)(value))
+
+
 def test_what_is_no_policy_is_told(tmp_path):
     assert "expected a Retention" in told(tmp_path, lambda memory: memory.gc(5))
 
@@ -79,3 +91,14 @@ def test_plugins_that_are_not_named_by_names_are_told(tmp_path, given, said):
     with pytest.raises(InvalidArgument, match="expected") as caught:
         open_memory(tmp_path, **given)
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize("synchronous", ["foo", "off", "FULL", "1", 1, None, True, ["full"]])
+def test_a_durability_that_there_is_not_is_told(tmp_path, synchronous):
+    async def main():
+        async with open_memory(tmp_path / "m.db", synchronous=synchronous):
+            pass
+
+    with pytest.raises(InvalidArgument, match="synchronous is .*, expected full or normal"):
+        asyncio.run(main())
+    assert not list(tmp_path.iterdir())
