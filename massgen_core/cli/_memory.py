@@ -284,6 +284,10 @@ def update(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise InvalidArgument("nothing is to be changed", hint="Pass --text or another option.")
+    if text is not None and not text.strip():
+        raise InvalidArgument(
+            "there is nothing to remember", hint="`mgc memory forget` erases a memory."
+        )
 
     async def change(memory: "Memory") -> "MemoryRecord":
         return await memory.update(record, expected_rev=rev, scope=whose, **changes)

@@ -86,7 +86,8 @@ def import_lines(conn: sqlite3.Connection, lines: Iterable[str]) -> Imported:
         lines: With or without line ends.
 
     Raises:
-        InvalidArgument: It is no archive, torn, or altered; the message names the line.
+        InvalidArgument: It is no archive.
+        LedgerCorrupt: It is torn or altered; the message names the line.
     """
     found: dict[str, list[tuple[int, Draft]]] = defaultdict(list)
     for number, line in _checked(lines):
@@ -180,7 +181,7 @@ def _checked(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, line
         whole.update(f"{text}\n".encode())
         count += 1
-    raise InvalidArgument(
+    raise LedgerCorrupt(
         f"the archive ends after {count} lines without its checksum",
         hint="It is torn: export it again. Nothing was imported.",
     )
@@ -241,8 +242,8 @@ def _granted(plain: dict[str, Any], number: int) -> tuple[str, Scope, list[Right
         raise _altered(number, f"a field is missing or wrong: {exc}") from exc
 
 
-def _altered(number: int, what: str) -> InvalidArgument:
-    return InvalidArgument(
+def _altered(number: int, what: str) -> LedgerCorrupt:
+    return LedgerCorrupt(
         f"line {number} of the archive cannot be used: {what}",
         hint="It is damaged: export it again. Nothing was imported.",
     )

@@ -308,7 +308,8 @@ class Keeping(Closing):
             source: A file that `export` wrote, or its lines; text is the name of a file.
 
         Raises:
-            InvalidArgument: It is no archive, torn, altered or unreadable; nothing was imported.
+            InvalidArgument: It is no archive, or unreadable; nothing was imported.
+            LedgerCorrupt: It is torn or altered; nothing was imported.
         """
         file: Path | None = None
         kept: tuple[str, ...] = ()

@@ -54,6 +54,12 @@ def test_a_change_is_in_the_history_and_can_be_undone(mgc, told):
     assert 2 == mgc("memory", "update", told).code
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_update_does_not_erase_the_text(mgc, told, text):
+    assert 2 == mgc("memory", "update", told, "--text", text).code
+    assert "Miau" in mgc("memory", "show", told).out
+
+
 def test_forgetting_asks_and_a_dry_run_does_nothing(mgc, told, folder):
     assert 2 == mgc("memory", "forget", told).code
     would = mgc("memory", "forget", told, "--dry-run", "--json").envelope["data"]
@@ -378,6 +384,16 @@ def test_a_repair_that_lost_something_says_so_and_an_import_brings_it_back(mgc, 
     assert 0 == mgc("memory", "verify").code
     assert "1 continued" in mgc("memory", "import", "all.jsonl").out
     assert "Miau" in mgc("memory", "show", told).out
+
+
+@pytest.mark.usefixtures("told")
+def test_an_archive_that_is_torn_or_altered_ends_with_5(mgc, folder):
+    mgc("memory", "export", "all.jsonl")
+    text = (folder / "all.jsonl").read_text("utf-8")
+    for damaged in (text[:-80], text.replace("Miau", "Wiau")):
+        (folder / "all.jsonl").write_text(damaged, "utf-8")
+        done = mgc("memory", "import", "all.jsonl", "--path", "other.db", "--json")
+        assert (5, "ledger-corrupt") == (done.code, done.envelope["error"]["code"])
 
 
 @pytest.mark.usefixtures("told")
