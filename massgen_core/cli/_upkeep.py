@@ -9,7 +9,7 @@ import typer
 
 from massgen_core.cli._codes import Code
 from massgen_core.cli._command import command
-from massgen_core.cli._input import agreed
+from massgen_core.cli._input import STDIN, agreed
 from massgen_core.cli._memory import DryRun, ScopeOption, listed, memories, scope_from, with_memory
 from massgen_core.cli._options import DatabasePath, Yes
 from massgen_core.cli._reply import Reply
@@ -209,6 +209,8 @@ def export(
     path: DatabasePath = None,
 ) -> Reply:
     """Writes all memories, or those of a scope, with their history as JSON lines."""
+    if str(file) == STDIN:
+        raise InvalidArgument("an archive is written to a file", hint="Name one.")
     whose = scope_from(scope) if scope else None
     lines = with_memory(cli, path, lambda memory: memory.export(file, scope=whose))
     return Reply({"file": file, "lines": lines}, f"{lines:,} lines\n")

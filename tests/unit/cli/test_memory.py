@@ -387,6 +387,12 @@ def test_a_repair_that_lost_something_says_so_and_an_import_brings_it_back(mgc, 
 
 
 @pytest.mark.usefixtures("told")
+def test_an_archive_is_not_written_to_a_file_named_after_standard_output(mgc, folder):
+    assert 2 == mgc("memory", "export", "-").code
+    assert not (folder / "-").exists()
+
+
+@pytest.mark.usefixtures("told")
 def test_an_archive_that_is_torn_or_altered_ends_with_5(mgc, folder):
     mgc("memory", "export", "all.jsonl")
     text = (folder / "all.jsonl").read_text("utf-8")
