@@ -15,7 +15,7 @@ Examples:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from massgen_core.backends import Request
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import InvalidArgument
 from massgen_core.events import TextDelta
-from massgen_core.memory import Memory, Plugins
+from massgen_core.memory import Memory, Plugins, path_of
 from massgen_core.messages import system, user
 from massgen_core.plugin import PluginContext, PluginHost
 from massgen_core.sessions import redact
@@ -33,7 +33,7 @@ from massgen_core.tokens import ModelCatalogue
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
     from typing import TypeAlias
 
@@ -91,15 +91,16 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         told: Is told when a plugin could not help, by its name, and why.
 
     Raises:
-        InvalidArgument: A plugin is not named by text, or the indexes by a list.
+        InvalidArgument: The path is none, a plugin is not named by text, the indexes are by no
+            list, or settings are given for what is not used.
         PluginError: A plugin is not installed, or broken.
         SettingsError: Its settings are wrong.
         StorageError: As `Memory.open` says.
     """
-    file = database_path(path)
+    file = database_path(path_of("path", path))
     names = {"embedder": embedder, "reranker": reranker, "query_expander": expander}
     plugins = _plugins(
-        host or PluginHost(), _context(file, clock, backend), settings or {}, names, indexes
+        host or PluginHost(), _context(file, clock, backend), settings, names, indexes
     )
     return Memory.open(
         file,
@@ -124,7 +125,7 @@ def _context(file: Path, clock: Clock, backend: AskedBackend | None) -> PluginCo
 def _plugins(
     host: PluginHost,
     ctx: PluginContext,
-    settings: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Mapping[str, Any]] | None,
     names: Mapping[str, str | None],
     indexes: Sequence[str],
 ) -> Plugins:
@@ -133,11 +134,12 @@ def _plugins(
         raise InvalidArgument(
             f"indexes is {indexes!r}, expected a list of names", hint='E.g. indexes=["chroma"].'
         )
+    own = _settings_of([*indexes, *filter(None, names.values())], settings)
 
     def made(kind: Kind, name: str | None) -> Any:
         if name is not None and not isinstance(name, str):
             raise InvalidArgument(f"{kind} is {name!r}, expected the name of an installed one")
-        return None if name is None else host.create(kind, name, dict(settings.get(name, {})), ctx)
+        return None if name is None else host.create(kind, name, dict(own.get(name, {})), ctx)
 
     vectors = made("embedder", names["embedder"])
     ctx = replace(ctx, embedder=lambda: vectors)
@@ -147,6 +149,25 @@ def _plugins(
         reranker=made("reranker", names["reranker"]),
         expander=made("query_expander", names["query_expander"]),
     )
+
+
+def _settings_of(
+    names: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None
+) -> Mapping[str, Mapping[str, Any]]:
+    """The settings, if they are those of plugins that are named."""
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping):
+        raise InvalidArgument(f"settings is {settings!r}, expected settings by plugin")
+    for name, own in settings.items():
+        if name not in names:
+            raise InvalidArgument(
+                f"settings are given for {name!r}, which is not used",
+                hint="Name it as embedder, in indexes, …, or leave its settings out.",
+            )
+        if not isinstance(own, Mapping):
+            raise InvalidArgument(f"settings of {name!r} are {own!r}, expected them by name")
+    return settings
 
 
 def asking(backend: Backend, model: str, *, max_output: int = ANSWER) -> Asks:

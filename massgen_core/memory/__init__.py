@@ -18,6 +18,7 @@ from massgen_core.memory._ledger import Revision
 from massgen_core.memory._lifecycle import Collected, Removal, Retention, worth
 from massgen_core.memory._memory import Memory
 from massgen_core.memory._outbox import Waiting
+from massgen_core.memory._paths import path_of
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._repair import Mended, erased_ids, mend
 from massgen_core.memory._scope import Scope, ScopeLike, scope_of
@@ -86,6 +87,7 @@ __all__ = [
     "check_snapshot",
     "erased_ids",
     "mend",
+    "path_of",
     "scope_of",
     "snapshots_of",
     "storage_error",

@@ -135,8 +135,7 @@ def grant(conn: sqlite3.Connection, principal: str, scope: Scope, rights: Iterab
         InvalidArgument: There is no such right, or no principal.
     """
     wanted = {*rights, "read"}
-    if not principal or not is_text(principal):
-        raise InvalidArgument(f"principal is {principal!r}, expected a name")
+    _check_name(principal)
     if unknown := wanted - set(get_args(Right)):
         raise InvalidArgument(f"there is no right {min(unknown)!r}", hint="Rights: read, write.")
     given = _rights(",".join(wanted))
@@ -148,6 +147,7 @@ def grant(conn: sqlite3.Connection, principal: str, scope: Scope, rights: Iterab
 
 def revoke(conn: sqlite3.Connection, principal: str, scope: Scope | None) -> int:
     """Take a principal's rights back: to exactly this scope, or all of them; returns how many."""
+    _check_name(principal)
     if scope is None:
         return conn.execute("DELETE FROM memory_grant WHERE principal = ?", (principal,)).rowcount
     same = " AND ".join(f"{name} = ?" for name in FIELDS)
@@ -156,7 +156,13 @@ def revoke(conn: sqlite3.Connection, principal: str, scope: Scope | None) -> int
 
 
 def grants(conn: sqlite3.Connection, principal: str | None = None) -> list[Grant]:
-    """The grants of one principal, or all of them; damaged ones give no right."""
+    """The grants of one principal, or all of them; damaged ones give no right.
+
+    Raises:
+        InvalidArgument: A principal is given that is no text.
+    """
+    if principal is not None and not is_text(principal):
+        raise InvalidArgument(f"principal is {principal!r}, expected a name")
     rows = (
         conn.execute(f"{_SELECT} ORDER BY principal, {_COLUMNS}")
         if principal is None
@@ -181,6 +187,11 @@ def drop_damaged_grants(conn: sqlite3.Connection) -> int:
     same = " AND ".join(f"{name} IS ?" for name in ("principal", *FIELDS))
     query = f"DELETE FROM memory_grant WHERE {same}"  # noqa: S608 - our own words
     return conn.executemany(query, [row[:-1] for row in bad]).rowcount if bad else 0
+
+
+def _check_name(principal: str) -> None:
+    if not principal or not is_text(principal):
+        raise InvalidArgument(f"principal is {principal!r}, expected a name")
 
 
 def _sum(row: tuple[str, ...]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from massgen_core.errors import InvalidArgument
 from massgen_core.memory._record import MemoryRecord
 from massgen_core.memory._scope import Scope
 
@@ -39,6 +40,9 @@ class Wanted:
         exclude: Ids that are not wanted.
         principal: Who asks; None for the program itself.
         now: When, in seconds since the Unix epoch.
+
+    Raises:
+        InvalidArgument: The query is no text.
     """
 
     query: str
@@ -49,3 +53,7 @@ class Wanted:
     exclude: frozenset[str]
     principal: str | None
     now: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.query, str):
+            raise InvalidArgument(f"query is {self.query!r}, expected text")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from massgen_core.errors import InvalidArgument
 from massgen_core.memory import _access
@@ -10,7 +10,7 @@ from massgen_core.memory._explain import Explanation, explain
 from massgen_core.memory._hits import Wanted
 from massgen_core.memory._outbox import GAVE_UP
 from massgen_core.memory._recall import Recaller
-from massgen_core.memory._record import moment_of
+from massgen_core.memory._record import State, moment_of, texts_of
 from massgen_core.memory._report import page
 from massgen_core.memory._scope import Scope, scope_of, scopes_of
 from massgen_core.memory._stats import MemoryStats, stats
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from massgen_core.clock import Clock
     from massgen_core.memory._erasure import Journals
-    from massgen_core.memory._record import MemoryRecord, Moment, State
+    from massgen_core.memory._record import MemoryRecord, Moment
     from massgen_core.memory._scope import ScopeLike
     from massgen_core.memory._stores import Plugins
     from massgen_core.storage import Database
@@ -111,8 +111,8 @@ class Inspecting(Tending):
             scopes_of(scope),
             k,
             None,
-            frozenset(kinds),
-            frozenset(exclude),
+            frozenset(texts_of("kinds", kinds)),
+            frozenset(texts_of("exclude", exclude)),
             principal,
             self._clock.now(),
         )
@@ -141,9 +141,15 @@ class Inspecting(Tending):
             principal: Who asks.
 
         Raises:
+            InvalidArgument: An argument cannot be used.
             AccessDenied: The principal may not read the scope.
         """
-        whole, wanted, standing = scope_of(scope), frozenset(kinds), frozenset(states)
+        whole, wanted = scope_of(scope), frozenset(texts_of("kinds", kinds))
+        standing = frozenset(texts_of("states", states))
+        if unknown := standing - set(get_args(State)):
+            raise InvalidArgument(
+                f"there is no state {min(unknown)!r}", hint=f"States: {', '.join(get_args(State))}."
+            )
         first = -float("inf") if since is None else moment_of(since, "since")
         end = float("inf") if until is None else moment_of(until, "until")
 

@@ -24,7 +24,7 @@ from massgen_core.memory._loaded import LoadedScopes
 from massgen_core.memory._log import head
 from massgen_core.memory._meta import get_meta, put_meta
 from massgen_core.memory._paths import file_of, lines_of, path_of, written
-from massgen_core.memory._record import moment_of
+from massgen_core.memory._record import moment_of, texts_of
 from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._reversal import rewind
 from massgen_core.memory._scope import Scope, scope_of
@@ -110,7 +110,8 @@ class Keeping(Closing):
         Raises:
             RecordNotFound: One is not in the scope; nothing was erased.
         """
-        wanted = [record_ids] if isinstance(record_ids, str) else list(dict.fromkeys(record_ids))
+        ids = [record_ids] if isinstance(record_ids, str) else texts_of("record_ids", record_ids)
+        wanted = list(dict.fromkeys(ids))
         call = self._call(principal)
 
         def write(conn: sqlite3.Connection) -> tuple[Receipt, list[MemoryRecord]]:
@@ -186,7 +187,7 @@ class Keeping(Closing):
             StorageCorrupt: The file is damaged.
             StorageFull: There is no room for it; nothing of it is left.
         """
-        if keep is not None and keep < 1:
+        if keep is not None and (type(keep) is not int or keep < 1):
             raise InvalidArgument(f"keep is {keep!r}, expected at least 1")
         await self._usage.flush()
         place = self._snapshots_at(folder)
@@ -314,7 +315,7 @@ class Keeping(Closing):
         file: Path | None = None
         kept: tuple[str, ...] = ()
         if isinstance(source, Iterable) and not isinstance(source, (str, os.PathLike)):
-            kept = tuple(source)  # a write may have to run again
+            kept = texts_of("source", source)  # a write may have to run again
         else:
             file = file_of("source", source)
 
@@ -341,9 +342,8 @@ class Keeping(Closing):
         Raises:
             InvalidArgument: There is no such right.
         """
-        give = partial(
-            _access.grant, principal=principal, scope=scope_of(scope), rights=tuple(rights)
-        )
+        given = texts_of("rights", rights)
+        give = partial(_access.grant, principal=principal, scope=scope_of(scope), rights=given)
         return await self._database.write(give)
 
     async def revoke(self, principal: str, scope: ScopeLike | None = None) -> int:

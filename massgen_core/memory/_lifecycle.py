@@ -62,7 +62,10 @@ class Retention:
         for each in fields(self):
             value = getattr(self, each.name)
             least = 0 if each.name in {"grace", "keep_superseded"} else None
-            if value is not None and not (value > 0 or value == least):
+            if value is None and each.default is None:
+                continue
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not (value > 0 or value == least):
                 raise InvalidArgument(f"{each.name} is {value!r}, expected a positive number")
 
 

@@ -11,7 +11,8 @@ from massgen_core.memory import _access, _ledger
 from massgen_core.memory._find import expect, find, within
 from massgen_core.memory._hits import Hit, Wanted
 from massgen_core.memory._inspecting import Inspecting
-from massgen_core.memory._record import MemoryRecord, NewMemory
+from massgen_core.memory._paths import path_of
+from massgen_core.memory._record import MemoryRecord, NewMemory, news_of, texts_of
 from massgen_core.memory._reversal import undo
 from massgen_core.memory._scope import scope_of, scopes_of
 from massgen_core.memory._stores import Plugins
@@ -88,7 +89,7 @@ class Memory(Inspecting):
         """
         options: dict[str, Any] = {"synchronous": synchronous, "read_only": read_only}
         given = (plugins or Plugins(), clock, told, journals)
-        return Opening(cls._build(database_path(path), options, given))
+        return Opening(cls._build(database_path(path_of("path", path)), options, given))
 
     @classmethod
     async def _build(
@@ -132,7 +133,7 @@ class Memory(Inspecting):
         self, news: Iterable[NewMemory], *, principal: str | None = None
     ) -> list[str]:
         """The ids of new memories, in order; all are on disk, or none. See `remember`."""
-        wanted = [_access.owned(new, principal) for new in news]
+        wanted = [_access.owned(new, principal) for new in news_of(news)]
         call = self._call(principal)
 
         def write(conn: sqlite3.Connection) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
@@ -178,12 +179,12 @@ class Memory(Inspecting):
             AccessDenied: The principal may not read one of the scopes.
         """
         wanted = Wanted(
-            _checked_query(query),
+            query,
             scopes_of(scope),
             _limit(k, tokens),
             _positive("tokens", tokens),
-            frozenset(kinds),
-            frozenset(exclude),
+            frozenset(texts_of("kinds", kinds)),
+            frozenset(texts_of("exclude", exclude)),
             principal,
             self._clock.now(),
         )
@@ -313,12 +314,6 @@ class Memory(Inspecting):
         records = await self._database.write(write)
         await self._vectorizer.embed(records)
         return records
-
-
-def _checked_query(query: str) -> str:
-    if not isinstance(query, str):
-        raise InvalidArgument(f"query is {query!r}, expected text")
-    return query
 
 
 def _limit(k: int | None, tokens: int | None) -> int:

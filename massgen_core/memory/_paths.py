@@ -22,7 +22,7 @@ def path_of(name: str, value: PathLike) -> Path:
     Raises:
         InvalidArgument: It is none.
     """
-    if isinstance(value, (str, os.PathLike)) and _is_name(os.fspath(value)):
+    if _is_name(value):
         return Path(value)
     raise InvalidArgument(f"{name} is {value!r}, expected a path", hint="Pass text or a Path.")
 
@@ -39,10 +39,11 @@ def file_of(name: str, value: PathLike) -> Path:
     return path
 
 
-def _is_name(text: object) -> bool:
+def _is_name(value: object) -> bool:
     """Whether the system can have such a file: with a name, and without what no name can hold."""
+    name = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     try:
-        return bool(text) and isinstance(text, str) and b"\0" not in os.fsencode(text)
+        return isinstance(name, str) and bool(name) and b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         return False
 

@@ -114,12 +114,12 @@ class NewMemory:
         for name in _TIMES:
             if name in set_:
                 set_[name] = moment_of(set_[name], name)
-        for name in _TUPLES:
-            if isinstance(set_.get(name), Iterable) and not isinstance(set_[name], str):
-                set_[name] = tuple(set_[name])
         return cls(text=text, scope=scope_of(scope), **set_)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "scope", scope_of(self.scope))
+        for name in _TUPLES:
+            object.__setattr__(self, name, texts_of(name, getattr(self, name)))
         _check_text("text", self.text)
         object.__setattr__(self, "text", with_pairs_joined(self.text))  # as JSON has the rest
         _check_text("kind", self.kind)
@@ -143,8 +143,7 @@ class NewMemory:
             _check_share(name, getattr(self, name))
         for name in _TIMES:
             _check_time(name, getattr(self, name))
-        for name in _TUPLES:
-            _check_texts(name, getattr(self, name))
+        _check_meta(self.meta)
 
 
 _GIVEN: Final = frozenset(each.name for each in fields(NewMemory)) - {"text", "scope"}
@@ -275,7 +274,10 @@ def changed(record: MemoryRecord, changes: Mapping[str, Any]) -> MemoryRecord:
     )
     kept = {each.name: getattr(new, each.name) for each in fields(NewMemory)}
     kept |= {name: _DEFAULTS[name] for name in cleared if name in _DEFAULTS and name != "meta"}
-    return replace(record, **{**kept, **kept_times, "id": record.id})
+    out = replace(record, **{**kept, **kept_times, "id": record.id})
+    if {"valid_from", "valid_to"} & changes.keys():
+        _check_order(out)
+    return out
 
 
 def moment_of(value: Moment, name: str = "time") -> float:
@@ -314,14 +316,43 @@ def _stamp(value: datetime) -> float:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
+def texts_of(name: str, value: Any) -> tuple[Any, ...]:
+    """The texts of a list of them.
+
+    Raises:
+        InvalidArgument: It is none; one text alone is none, either.
+    """
+    texts = None if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if texts is None or not all(isinstance(each, str) for each in texts):
+        raise InvalidArgument(f"{name} is {value!r}, expected a list of texts")
+    return texts
+
+
+def news_of(value: Any) -> list[NewMemory]:
+    """The new memories of a list of them.
+
+    Raises:
+        InvalidArgument: It is none, or one of them ends before it begins.
+    """
+    news = list(value) if isinstance(value, Iterable) else [value]
+    if wrong := [new for new in news if not isinstance(new, NewMemory)]:
+        raise InvalidArgument(
+            f"{wrong[0]!r} is to be remembered, expected a NewMemory",
+            hint="Pass a list of them; remember() takes a text.",
+        )
+    for new in news:
+        _check_order(new)
+    return news
+
+
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} is {value!r}, expected text")
 
 
-def _check_texts(name: str, value: object) -> None:
-    if not isinstance(value, (tuple, list)) or not all(isinstance(each, str) for each in value):
-        raise InvalidArgument(f"{name} is {value!r}, expected a list of texts")
+def _check_meta(value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"meta is {value!r}, expected a mapping")
 
 
 def _check_number(name: str, value: object) -> None:
@@ -343,4 +374,11 @@ def _check_time(name: str, value: object) -> None:
         raise InvalidArgument(
             f"{name} is {value!r}, which is beyond the years 1 to 9999",
             hint="Seconds since 1970 are meant, not milli- or microseconds.",
+        )
+
+
+def _check_order(new: NewMemory) -> None:
+    if new.valid_from is not None and new.valid_to is not None and new.valid_to < new.valid_from:
+        raise InvalidArgument(
+            f"valid_to is {new.valid_to!r}, which is before valid_from, {new.valid_from!r}"
         )

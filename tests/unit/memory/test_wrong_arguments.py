@@ -9,7 +9,7 @@ import pytest
 
 from massgen_core import open_memory
 from massgen_core.errors import InvalidArgument
-from massgen_core.memory import Memory
+from massgen_core.memory import Memory, NewMemory, Retention, Scope
 
 
 def told(tmp_path, call):
@@ -102,3 +102,72 @@ def test_a_durability_that_there_is_not_is_told(tmp_path, synchronous):
     with pytest.raises(InvalidArgument, match="synchronous is .*, expected full or normal"):
         asyncio.run(main())
     assert not list(tmp_path.iterdir())
+
+
+WRONG = {
+    "explain": lambda memory: memory.explain(None, scope={}),
+    "forget": lambda memory: memory.forget(None),
+    "rights": lambda memory: memory.grant("x", {}, None),
+    "one right": lambda memory: memory.grant("x", {}, "read"),
+    "kinds": lambda memory: memory.recall("x", scope={}, kinds=5),
+    "one kind": lambda memory: memory.recall("x", scope={}, kinds="fact"),
+    "exclude": lambda memory: memory.recall("x", scope={}, exclude=3),
+    "explained kind": lambda memory: memory.explain("x", scope={}, kinds="fact"),
+    "one kind of a timeline": lambda memory: memory.timeline({}, kinds="fact"),
+    "states": lambda memory: memory.timeline({}, states=["foo"]),
+    "one state": lambda memory: memory.timeline({}, states="active"),
+    "keep": lambda memory: memory.snapshot(keep="2"),
+    "keep True": lambda memory: memory.snapshot(keep=True),
+    "keep 1.5": lambda memory: memory.snapshot(keep=1.5),
+    "texts": lambda memory: memory.remember_many(["x"]),
+    "no list": lambda memory: memory.remember_many(None),
+    "lines": lambda memory: memory.import_([5]),
+    "grant": lambda memory: memory.grant("a\ud800", {}),
+    "grants": lambda memory: memory.grants("a\ud800"),
+    "grants of a number": lambda memory: memory.grants(5),
+    "revoke": lambda memory: memory.revoke("a\ud800"),
+    "meta": lambda memory: memory.remember("x", scope={}, meta=[1]),
+    "tags": lambda memory: memory.remember("x", scope={}, tags=5),
+    "order": lambda memory: memory.remember("x", scope={}, valid_from=2, valid_to=1),
+}
+
+
+@pytest.mark.parametrize("call", WRONG.values(), ids=WRONG)
+def test_what_is_of_the_wrong_type_is_told(tmp_path, call):
+    assert told(tmp_path, call)
+
+
+def test_an_update_does_not_let_a_memory_end_before_it_begins(tmp_path):
+    async def change(memory):
+        one = await memory.remember("x", scope={}, valid_from=5)
+        await memory.update(one, valid_to=4)
+
+    assert "before valid_from" in told(tmp_path, change)
+
+
+def test_a_new_memory_takes_a_scope_as_a_mapping(tmp_path):
+    new = NewMemory(text="a", scope={"user": "ada"}, tags=["b"])
+    assert (Scope(user="ada"), ("b",)) == (new.scope, new.tags)
+    with pytest.raises(InvalidArgument):
+        NewMemory(text="a", scope=5)
+
+
+@pytest.mark.parametrize("value", ["5", True, float("nan"), 0])
+def test_a_cap_that_is_no_number_is_told(value):
+    with pytest.raises(InvalidArgument, match="expected a positive number"):
+        Retention(max_bytes=value)
+
+
+@pytest.mark.parametrize("path", [5, None, "a\0b", "", "a\ud800"])
+def test_a_database_at_no_path_is_told(path):
+    for opens in (open_memory, Memory.open):
+        with pytest.raises(InvalidArgument, match="expected a path"):
+            opens(path)
+
+
+@pytest.mark.parametrize(
+    "settings", [5, [], {"chroma": {}}, {"embed": 5}, {None: {}}, {"embedder": {}}]
+)
+def test_settings_of_what_is_not_used_are_told(tmp_path, settings):
+    with pytest.raises(InvalidArgument, match="settings"):
+        open_memory(tmp_path, settings=settings)
