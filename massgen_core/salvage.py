@@ -15,17 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt
+from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt, StorageError
 from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, snapshots_of
+from massgen_core.memory import verify as verify_memory
 from massgen_core.sessions import adopt, redact
+from massgen_core.sessions import verify as verify_sessions
 from massgen_core.storage import (
     SCHEMA,
     carve_into,
     create_database,
+    damaged_logs,
     database_path,
     fill_from,
     put_in_place,
     refuse_newer,
+    translating,
 )
 
 if TYPE_CHECKING:
@@ -78,8 +82,8 @@ def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Sal
         clock: Dates the name of the damaged file.
 
     Raises:
-        InvalidArgument: There is no file.
-        SchemaTooNew: A newer version of this package wrote it.
+        InvalidArgument: There is no file, or nothing in it is damaged.
+        SchemaTooNew: A newer version of this package wrote it, and knows more of it.
         StorageCorrupt: Nothing in it can be read; it stays where it is.
         StorageFull: There is no room for the new file; the damaged one stays where it is.
     """
@@ -87,6 +91,7 @@ def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Sal
     if not file.is_file():
         raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
     _refuse_newer(file)
+    _check_damaged(file)
     fresh = file.with_name(f"{file.name}.salvaging")
     fresh.unlink(missing_ok=True)
     try:
@@ -110,6 +115,23 @@ def _refuse_newer(file: Path) -> None:
     version = int.from_bytes(header[60:64], "big")
     if header.startswith(b"SQLite format 3\0") and version < len(SCHEMA) + _AHEAD:
         refuse_newer(version, SCHEMA, file)
+
+
+def _check_damaged(file: Path) -> None:
+    """Raise if there is nothing to salvage."""
+    if not file.stat().st_size:  # SQLite would delete the log beside it
+        return
+    try:
+        uri = f"{file.absolute().as_uri()}?mode=ro"
+        with translating(file), closing(sqlite3.connect(uri, uri=True)) as conn:
+            sound = verify_memory(conn).ok and verify_sessions(conn, None).ok
+    except StorageError:
+        return
+    if sound and not damaged_logs(file):
+        raise InvalidArgument(
+            f"nothing in {str(file)!r} is damaged; it stays as it is",
+            hint="`mgc memory verify` checks the indexes as well.",
+        )
 
 
 def _filled(

@@ -36,7 +36,7 @@ from massgen_core.memory._stores import (
 )
 from massgen_core.memory._tending import Reindexed
 from massgen_core.memory._threaded import BlockingIndex, ThreadedStore
-from massgen_core.memory._verify import MemoryReport, Problem
+from massgen_core.memory._verify import MemoryReport, Problem, verify
 
 __all__ = [
     "Asks",
@@ -91,5 +91,6 @@ __all__ = [
     "scope_of",
     "snapshots_of",
     "storage_error",
+    "verify",
     "worth",
 ]

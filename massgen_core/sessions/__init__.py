@@ -18,6 +18,7 @@ from massgen_core.sessions._redact import Redacted, redact
 from massgen_core.sessions._resume import INTERRUPTED_BEFORE, INTERRUPTED_RUNNING
 from massgen_core.sessions._session import Session
 from massgen_core.sessions._store import SessionStore
+from massgen_core.sessions._verify import verify
 
 __all__ = [
     "ERASED",
@@ -35,4 +36,5 @@ __all__ = [
     "VerifyReport",
     "adopt",
     "redact",
+    "verify",
 ]

@@ -147,6 +147,14 @@ def test_a_newer_schema_is_not_migrated(mgc, how):
 
 
 @pytest.mark.usefixtures("newer")
+def test_a_newer_schema_is_not_salvaged(mgc, folder):
+    before = (folder / ".massgen" / "massgen.db").read_bytes()
+    done = mgc("memory", "repair", "--salvage", "-y", "--json")
+    assert (5, "schema-too-new") == (done.code, done.envelope["error"]["code"])
+    assert before == (folder / ".massgen" / "massgen.db").read_bytes()
+
+
+@pytest.mark.usefixtures("newer")
 def test_what_is_of_a_newer_version_can_be_exported_as_the_hint_says(mgc):
     assert "`mgc memory export`" in mgc("memory", "add", "x").err
     assert 0 == mgc("memory", "export", "all.jsonl").code
@@ -405,4 +413,12 @@ def test_an_archive_that_is_torn_or_altered_ends_with_5(mgc, folder):
 @pytest.mark.usefixtures("told")
 def test_an_archive_for_a_folder_that_is_not_there_is_a_usage_error(mgc):
     done = mgc("memory", "export", "nowhere/all.jsonl", "--json")
+    assert (2, "invalid-argument") == (done.code, done.envelope["error"]["code"])
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("name", [".", "/"])
+@pytest.mark.parametrize("words", [("export",), ("restore", "-y")])
+def test_a_folder_without_a_name_is_a_usage_error(mgc, words, name):
+    done = mgc("memory", words[0], name, *words[1:], "--json")
     assert (2, "invalid-argument") == (done.code, done.envelope["error"]["code"])
