@@ -2,21 +2,22 @@
 
 `salvage` reads the damaged file page by page, takes what is missing from the newest sound snapshot,
 mends the ledger, and puts the new file in its place. The damaged one is kept beside it, and what
-was lost is told.
+was lost is told. `restore` puts a whole snapshot in its place instead.
 """
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.clock import SYSTEM_CLOCK
 from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt, StorageError
-from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, snapshots_of
+from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, prepare, snapshots_of
 from massgen_core.memory import verify as verify_memory
 from massgen_core.sessions import adopt, redact
 from massgen_core.sessions import verify as verify_sessions
@@ -34,11 +35,12 @@ from massgen_core.storage import (
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     from massgen_core.clock import Clock
     from massgen_core.memory import Snapshot
 
-__all__ = ["Salvaged", "salvage"]
+__all__ = ["Salvaged", "restore", "salvage"]
 
 _AHEAD: Final = 1_000
 """Schema versions that a newer file may be ahead; what says more is damaged."""
@@ -87,25 +89,84 @@ def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Sal
         StorageCorrupt: Nothing in it can be read; it stays where it is.
         StorageFull: There is no room for the new file; the damaged one stays where it is.
     """
-    file = database_path(path)
-    if not file.is_file():
-        raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
+    file = _existing(path)
     _refuse_newer(file)
     _check_damaged(file)
-    fresh = file.with_name(f"{file.name}.salvaging")
-    fresh.unlink(missing_ok=True)
-    try:
+    with _beside(file) as fresh:
         create_database(fresh, clock)
         with closing(sqlite3.connect(fresh, isolation_level=None)) as conn:
             conn.execute("BEGIN IMMEDIATE")
             done = _filled(conn, file, clock.now())
             conn.execute("COMMIT")
         kept = put_in_place(fresh, file, clock.now())
+    snapshot, rows, filled, pages, unread, mended, sessions = done
+    return Salvaged(kept, snapshot, rows, filled, pages, unread, mended, sessions)
+
+
+def restore(
+    path: str | os.PathLike[str],
+    snapshot: str | os.PathLike[str],
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> tuple[Path, bool]:
+    """Put a snapshot in the place of a damaged file; nobody may have it open.
+
+    `Memory.restore` does it for a file that can be opened.
+
+    Args:
+        path: The database file, or its folder.
+        snapshot: The file of a snapshot.
+        clock: Dates the name of the damaged file.
+
+    Returns:
+        Where the damaged file is now, and whether it said all that was forgotten since the
+        snapshot: what it did not say is back.
+
+    Raises:
+        InvalidArgument: There is no file, it is another program's, nothing in it is damaged, or
+            there is no snapshot.
+        SchemaTooNew: A newer version of this package wrote one of them.
+        StorageCorrupt: The snapshot is damaged; the file stays where it is.
+        StorageFull: There is no room for the copy; the file stays where it is.
+    """
+    file, source = _existing(path), check_snapshot(snapshot).path
+    empty = file.stat().st_size == 0  # with it, SQLite would delete the log
+    if not empty:
+        _refuse_newer(file)
+        _refuse_foreign(file)
+        _check_damaged(file)
+    with translating(file), _beside(file) as fresh:
+        shutil.copyfile(source, fresh)
+        create_database(fresh, clock)  # it may be of an older schema
+        uri = "file::memory:" if empty else f"{file.absolute().as_uri()}?mode=ro"
+        with (
+            closing(sqlite3.connect(uri, uri=True)) as old,
+            closing(sqlite3.connect(fresh, isolation_level=None)) as new,
+        ):
+            new.execute("BEGIN IMMEDIATE")
+            whole = prepare(old, new, clock.now(), redact)
+            new.execute("COMMIT")
+            new.execute("VACUUM")
+        return put_in_place(fresh, file, clock.now()), whole
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    file = database_path(path)
+    if not file.is_file():
+        raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
+    return file
+
+
+@contextmanager
+def _beside(file: Path) -> Iterator[Path]:
+    """The name of a new file beside another; nothing is left of it if it is not put in place."""
+    fresh = file.with_name(f"{file.name}.salvaging")
+    fresh.unlink(missing_ok=True)
+    try:
+        yield fresh
     finally:
         for one in (fresh, *(fresh.with_name(f"{fresh.name}-{end}") for end in ("wal", "shm"))):
             one.unlink(missing_ok=True)
-    snapshot, rows, filled, pages, unread, mended, sessions = done
-    return Salvaged(kept, snapshot, rows, filled, pages, unread, mended, sessions)
 
 
 def _refuse_newer(file: Path) -> None:
@@ -115,6 +176,17 @@ def _refuse_newer(file: Path) -> None:
     version = int.from_bytes(header[60:64], "big")
     if header.startswith(b"SQLite format 3\0") and version < len(SCHEMA) + _AHEAD:
         refuse_newer(version, SCHEMA, file)
+
+
+def _refuse_foreign(file: Path) -> None:
+    """Raise if the file has tables, and none of ours."""
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(uri, uri=True)) as conn:
+        query = "SELECT sum(name = 'memory_log') FROM sqlite_schema WHERE type = 'table'"
+        if conn.execute(query).fetchone() == (0,):
+            raise InvalidArgument(
+                f"{str(file)!r} is a database of another program", hint="Choose another path."
+            )
 
 
 def _check_damaged(file: Path) -> None:
@@ -142,7 +214,7 @@ def _filled(
         raise StorageCorrupt(
             f"nothing in {str(file)!r} can be read",
             path=str(file),
-            hint="Put a snapshot in its place: `mgc memory snapshot --list` names them.",
+            hint="Put a snapshot in its place: `mgc memory restore` takes the file of one.",
         )
     snapshot = _newest_sound(file)
     filled = {} if snapshot is None else fill_from(conn, snapshot.path)

@@ -16,7 +16,7 @@ from massgen_core.cli._reply import Reply
 from massgen_core.cli._screen import moment
 from massgen_core.cli._state import Cli
 from massgen_core.cli._table import table_of
-from massgen_core.errors import InvalidArgument, LedgerCorrupt
+from massgen_core.errors import InvalidArgument, LedgerCorrupt, StorageCorrupt
 
 if TYPE_CHECKING:
     from massgen_core.memory import Imported, MemoryReport, Mended, Snapshot
@@ -173,13 +173,19 @@ def restore(
     path: DatabasePath = None,
 ) -> Reply:
     """Puts a snapshot in the place of the database, sessions included, after checking it."""
+    from massgen_core import salvage
     from massgen_core.memory import check_snapshot
 
     checked = check_snapshot(file)
     if dry_run:
         return Reply(checked, f"{file} is whole: {checked.records:,} memories\n")
     agreed(f"Replace the database by the snapshot of {moment(checked.created_at)}?", yes=yes)
-    kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True)
+    try:
+        kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True)
+    except StorageCorrupt:
+        kept, whole = salvage.restore(cli.app(path).path, file)
+        if not whole:
+            cli.note("what was forgotten since the snapshot may be back: the file did not say it")
     cli.note(f"the database as it was is kept as {kept}")
     return Reply({"restored": file, "kept": kept})
 

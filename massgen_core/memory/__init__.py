@@ -22,7 +22,7 @@ from massgen_core.memory._paths import path_of
 from massgen_core.memory._record import MemoryRecord, NewMemory
 from massgen_core.memory._repair import Mended, erased_ids, mend
 from massgen_core.memory._scope import Scope, ScopeLike, scope_of
-from massgen_core.memory._snapshots import Snapshot, check_snapshot, snapshots_of
+from massgen_core.memory._snapshots import Snapshot, check_snapshot, prepare, snapshots_of
 from massgen_core.memory._stats import DiskUse, MemoryStats, Size
 from massgen_core.memory._stores import (
     Candidate,
@@ -88,6 +88,7 @@ __all__ = [
     "erased_ids",
     "mend",
     "path_of",
+    "prepare",
     "scope_of",
     "snapshots_of",
     "storage_error",

@@ -15,8 +15,8 @@ from massgen_core.errors import InvalidArgument, StorageError
 from massgen_core.memory import _access
 from massgen_core.memory._archive import Imported, export_lines, import_lines, write_lines
 from massgen_core.memory._embedding import Vectorizer
-from massgen_core.memory._erasure import Receipt, copies_of, erase_again, erasure
-from massgen_core.memory._feed import Feed, forget_indexes
+from massgen_core.memory._erasure import Receipt, copies_of, erasure
+from massgen_core.memory._feed import Feed
 from massgen_core.memory._find import find
 from massgen_core.memory._guard import close
 from massgen_core.memory._ledger import Call
@@ -35,6 +35,7 @@ from massgen_core.memory._snapshots import (
     describe,
     holds,
     new_name,
+    prepare,
     prune,
     snapshots_of,
 )
@@ -231,13 +232,9 @@ class Keeping(Closing):
         file = file_of("snapshot", snapshot)
         await asyncio.to_thread(check_snapshot, file)
         await self._vectorizer.aclose()
-
-        def prepare(old: sqlite3.Connection, new: sqlite3.Connection) -> bool:
-            forget_indexes(new)
-            return erase_again(old, new, self._call(None), self._journals)
-
+        adapt = partial(prepare, now=self._clock.now(), journals=self._journals)
         try:
-            kept, whole = await self._database.replace_with(file, prepare, self._clock)
+            kept, whole = await self._database.replace_with(file, adapt, self._clock)
         finally:  # it is done, too, where the caller was cancelled meanwhile
             self._loaded.clear()
             for feed in self._feeds:

@@ -92,7 +92,7 @@ def repair(conn: sqlite3.Connection, call: Call) -> Mended:
         )
     _number_again(conn)
     _chain_again(conn)
-    back = _back_to_intact(conn, damaged, orphans, call.now)
+    back = _back_to_intact(conn, orphans, call.now)
     if back:
         append(conn, back, actor=call.actor, now=call.now)
     _table_again(conn)
@@ -197,13 +197,12 @@ def _chain_again(conn: sqlite3.Connection) -> None:
         prev = hashed
 
 
-def _back_to_intact(
-    conn: sqlite3.Connection, damaged: Sequence[Entry], orphans: Sequence[_Row], now: float
-) -> list[Change]:
-    """What becomes of the records whose newest entry is damaged, or gone."""
+def _back_to_intact(conn: sqlite3.Connection, orphans: Sequence[_Row], now: float) -> list[Change]:
+    """What becomes of the records whose newest entry is gone, or says nothing any more."""
     gone = {row.number: row for row in orphans}
+    empty = {number for number, entry in _newest(conn).items() if entry.erased}
     changes = []
-    for number in sorted({*gone, *(entry.record for entry in damaged)} - {0}):
+    for number in sorted(gone.keys() | empty):
         found = entries_of(conn, number)
         row = gone.get(number) or _row_of(conn, number)
         if found and found[-1].seq >= row.log and not found[-1].erased:
@@ -240,8 +239,13 @@ def _row_of(conn: sqlite3.Connection, number: int) -> _Row:
     return _Row(number, name or f"lost-{number}", 0, 0, "", "", Scope())
 
 
+def _newest(conn: sqlite3.Connection) -> dict[int, Entry]:
+    """The newest entry of each record that there is one of."""
+    return {entry.record: entry for entry in entries(conn) if entry.op != _GAP.encode()}
+
+
 def _table_again(conn: sqlite3.Connection) -> None:
-    newest = {entry.record: entry for entry in entries(conn) if entry.op != _GAP.encode()}
+    newest = _newest(conn)
     conn.execute("DELETE FROM memory_record")
     conn.execute("DELETE FROM memory_scope")
     records = [(entry.record_or_damage(), entry.seq) for entry in newest.values()]

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from massgen_core.errors import InvalidArgument, StorageCorrupt
+from massgen_core.memory._erasure import erase_again
+from massgen_core.memory._feed import forget_indexes
+from massgen_core.memory._ledger import Call
 from massgen_core.memory._log import head
 from massgen_core.memory._paths import file_of
 from massgen_core.memory._verify import verify
@@ -28,6 +31,8 @@ from massgen_core.storage import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from massgen_core.memory._erasure import Journals
+    from massgen_core.memory._paths import PathLike
     from massgen_core.memory._record import MemoryRecord
 
 _FORMAT: Final = 1
@@ -177,14 +182,15 @@ def prune(path: Path, keep: int, made: Snapshot) -> list[Snapshot]:
     return old
 
 
-def check_snapshot(path: Path) -> Snapshot:
+def check_snapshot(path: PathLike) -> Snapshot:
     """The snapshot, if it is whole: file, hash, and every entry of the ledger in it.
 
     Raises:
         InvalidArgument: There is no snapshot at `path`.
         StorageCorrupt: It is damaged.
     """
-    snapshot = _read(_manifest_of(file_of("snapshot", path)))
+    path = file_of("snapshot", path)
+    snapshot = _read(_manifest_of(path))
     if snapshot is None or not path.is_file():
         raise InvalidArgument(
             f"there is no snapshot at {str(path)!r}", hint="`mgc memory snapshot --list` has them."
@@ -199,6 +205,24 @@ def check_snapshot(path: Path) -> Snapshot:
     if not report.ok:
         raise _damaged(path, f"{report.problems[0].place}: {report.problems[0].what}")
     return snapshot
+
+
+def prepare(
+    old: sqlite3.Connection, new: sqlite3.Connection, now: float, journals: Journals | None
+) -> bool:
+    """Make a copy of a snapshot fit to take the place of a file; whether that said all.
+
+    Indexes are made again, and what was forgotten since the snapshot stays forgotten, as far as the
+    file says so.
+
+    Args:
+        old: The file; may be damaged.
+        new: The copy, inside a transaction.
+        now: Seconds since the Unix epoch.
+        journals: As in `erase_again`.
+    """
+    forget_indexes(new)
+    return erase_again(old, new, Call("", now), journals)
 
 
 def _opened(file: Path) -> sqlite3.Connection:

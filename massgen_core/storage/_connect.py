@@ -8,9 +8,9 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from massgen_core.errors import StorageCorrupt, StorageError, StorageReadOnly
+from massgen_core.errors import StorageError, StorageReadOnly
 from massgen_core.storage._errors import translating
-from massgen_core.storage._files import indexes_beside, make_folder, snapshots_beside, sync_folder
+from massgen_core.storage._files import make_folder, refuse_emptied, sync_folder
 from massgen_core.storage._migrate import migrate, refuse_newer, refuse_older, schema_version
 from massgen_core.storage._wal import keep_log, lost_commits, wal_state
 
@@ -54,8 +54,8 @@ def connect_writer(
             path=str(path),
             hint="Check its permissions, or open it with read_only=True.",
         )
+    refuse_emptied(path)
     is_new = not path.exists()
-    _refuse_emptied(path)
     if is_new:
         make_folder(path.parent)
     with translating(path), ExitStack() as undo:
@@ -77,20 +77,6 @@ def connect_writer(
     return conn
 
 
-def _refuse_emptied(path: Path) -> None:
-    """Raise if an empty file has a past: to begin it anew would hide that all of it is lost."""
-    if not path.is_file() or path.stat().st_size:
-        return
-    newest = max((one.stem for one in snapshots_beside(path).glob("*.json")), default="")
-    if newest or any(indexes_beside(path).glob("*")):
-        hint = f"Copy its snapshot {newest} to its place" if newest else "Put a backup back"
-        raise StorageCorrupt(
-            f"{str(path)!r} is empty, and was not",
-            path=str(path),
-            hint=f"{hint}; or delete the empty file to begin anew.",
-        )
-
-
 def connect_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     """A connection for reading beside the writer."""
     conn = _connect(str(path), busy_timeout)
@@ -104,6 +90,7 @@ def connect_read_only(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     Without permission to write, SQLite cannot create the shared-memory file that WAL mode wants. If
     no write-ahead log is left, the file is complete by itself and is read as immutable.
     """
+    refuse_emptied(path)
     uri = path.resolve().as_uri()
     try:
         conn = _connect(f"{uri}?mode=ro", busy_timeout)
@@ -128,7 +115,6 @@ def check_read_only(path: Path, migrations: Sequence[Migration], *, busy_timeout
             path=str(path),
             hint="Check the path; opening it for writing creates it.",
         )
-    _refuse_emptied(path)
     with translating(path):
         conn = connect_read_only(path, busy_timeout=busy_timeout)
         try:

@@ -1,14 +1,15 @@
-"""Where the database file lies, and making its folder durable."""
+"""Where the database file lies and what lies beside it, and making its folder durable."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+from glob import escape
 from pathlib import Path
 from typing import Final
 
-from massgen_core.errors import StorageError, StorageReadOnly
+from massgen_core.errors import StorageCorrupt, StorageError, StorageReadOnly
 
 FILE_NAME: Final = "massgen.db"
 
@@ -32,6 +33,32 @@ def snapshots_beside(path: Path) -> Path:
 def indexes_beside(path: Path) -> Path:
     """The folder of a database's indexes: ``massgen.indexes``."""
     return path.with_name(f"{path.stem}.indexes")
+
+
+def refuse_emptied(path: Path) -> None:
+    """Raise `StorageCorrupt` if the file is empty, and what lies beside it says that it was not.
+
+    SQLite takes an empty file for a new database, and deletes the log beside it.
+    """
+    if not path.is_file() or path.stat().st_size:
+        return
+    log = path.with_name(f"{path.name}-wal")
+    indexes = indexes_beside(path)
+    copies = snapshots_beside(path).glob(f"{escape(path.name)}.snapshot-*")
+    newest = max((one for one in copies if one.suffix != ".json"), default=None)
+    if newest is not None:
+        left, hint = newest, f"`mgc memory restore {newest}` puts the newest snapshot there."
+    elif log.exists() and log.stat().st_size:
+        left, hint = log, "`mgc memory repair --salvage` makes a new file of what its log has."
+    elif indexes.is_dir() and any(indexes.iterdir()):
+        left, hint = indexes, "Put a backup in its place; without the indexes it begins anew."
+    else:
+        return
+    raise StorageCorrupt(
+        f"{str(path)!r} is empty, and was not: {str(left)!r} lies beside it",
+        path=str(path),
+        hint=hint,
+    )
 
 
 def make_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from massgen_core import open_memory
 from massgen_core.errors import InvalidArgument, MassgenError, SchemaTooNew, StorageCorrupt
 from massgen_core.memory import NewMemory, Scope
 from massgen_core.messages import user
-from massgen_core.salvage import salvage
+from massgen_core.salvage import restore, salvage
 from massgen_core.sessions import NewEntry, SessionStore
 from massgen_core.storage import fill_from
 from massgen_core.storage._carve import Pages, rows_in
@@ -287,6 +287,57 @@ def test_a_file_of_a_newer_version_is_not_replaced_by_an_older_one(folder):
     with pytest.raises(SchemaTooNew):
         salvage(folder)
     assert before == (folder / "massgen.db").read_bytes()
+
+
+@pytest.mark.parametrize("length", [0, 100])
+def test_a_snapshot_takes_the_place_of_a_file_that_was_cut(folder, length):
+    async def copied():
+        async with open_memory(folder) as memory:
+            return (await memory.snapshot()).path
+
+    snapshot = asyncio.run(copied())
+    expected = asyncio.run(contents(folder))
+    with (folder / "massgen.db").open("r+b") as file:
+        file.truncate(length)
+    refuses_to_open(folder)
+    kept, whole = restore(folder, str(snapshot))
+    assert (length, False) == (kept.stat().st_size, whole)
+    assert expected == asyncio.run(contents(folder))
+    with pytest.raises(InvalidArgument, match="nothing in .* is damaged"):
+        restore(folder, snapshot)
+    assert not list(folder.glob("*.salvaging*"))
+
+
+def test_no_snapshot_takes_the_place_of_what_is_not_ours(folder, tmp_path):
+    async def copied():
+        async with open_memory(folder) as memory:
+            return (await memory.snapshot()).path
+
+    snapshot = asyncio.run(copied())
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as conn, conn:
+        conn.execute("CREATE TABLE session (name)")
+    with closing(sqlite3.connect(folder / "massgen.db")) as conn:
+        conn.execute("PRAGMA user_version = 99")
+    with pytest.raises(InvalidArgument, match="another program"):
+        restore(tmp_path / "foreign.db", snapshot)
+    with pytest.raises(SchemaTooNew):
+        restore(folder, snapshot)
+
+
+def test_the_log_beside_an_emptied_file_is_not_deleted(original, tmp_path):
+    live, copy = tmp_path / "live", tmp_path / "copy"
+    shutil.copytree(original, live)
+
+    async def main():
+        async with open_memory(live) as memory:
+            await memory.remember("memory of the log", scope=ADA, id="new")
+            shutil.copytree(live, copy)
+
+    asyncio.run(main())
+    (copy / "massgen.db").write_bytes(b"")
+    refuses_to_open(copy)
+    salvage(copy)
+    assert "memory of the log" in asyncio.run(contents(copy))[0].values()
 
 
 @given(data=st.data())

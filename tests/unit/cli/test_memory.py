@@ -102,6 +102,20 @@ def test_a_snapshot_goes_back_in(mgc, told):
     assert 2 == mgc("memory", "restore", "nowhere.db", "--yes").code
 
 
+@pytest.mark.parametrize("length", [0, 100])
+def test_a_snapshot_goes_in_the_place_of_a_file_that_was_cut(mgc, told, folder, length):
+    file = mgc("memory", "snapshot").out.strip()
+    with (folder / ".massgen" / "massgen.db").open("r+b") as database:
+        database.truncate(length)
+    assert 5 == mgc("memory", "verify").code
+    assert 5 == mgc("memory", "add", "x").code
+    done = mgc("memory", "restore", file, "--yes")
+    assert 0 == done.code
+    assert "may be back" in done.err
+    assert "Miau" in mgc("memory", "show", told).out
+    assert 0 == mgc("memory", "verify").code
+
+
 def test_memory_is_rewound(mgc, told):
     mgc("memory", "update", told, "--text", "The cat is gone.")
     for words in (("99",), ("--", "-5"), ("-5",)):

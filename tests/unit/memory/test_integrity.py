@@ -174,6 +174,16 @@ def test_what_was_forgotten_is_not_lost_and_does_not_come_back(run, tmp_path):
     assert run(restored) == ["one", "", LONG]
 
 
+def test_erased_entries_of_which_nothing_tells_whose_they_were_are_lost(run, tmp_path):
+    run(three)
+    run(lambda memory: memory.forget("2"))
+    damage(tmp_path, "DELETE FROM memory_log WHERE op = 'forget'")
+    damage(tmp_path, "DELETE FROM memory_record WHERE id = '2'")
+    assert ("lost-2",) == run(repair).lost
+    assert run(verify).ok
+    assert () == run(repair).lost
+
+
 def test_recall_says_what_is_damaged_and_left_out(run, tmp_path):
     run(three)
     damage(tmp_path, "UPDATE memory_log SET text = 'eins' WHERE seq = 1")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -55,6 +56,26 @@ def path(tmp_path):
 def test_an_empty_file_becomes_a_database(path):
     path.write_bytes(b"")
     assert opened(path) == 0
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ("x.db.snapshots/x.db.snapshot-20260131T120000Z", "mgc memory restore .*120000Z`"),
+        ("x.indexes/chroma/state.json", "without the indexes it begins anew"),
+        ("x.db-wal", "repair --salvage"),
+    ],
+)
+def test_a_file_that_was_emptied_is_corrupt_and_untouched(path, left, said, read_only):
+    path.write_bytes(b"")
+    beside = path.parent / left
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_bytes(b"something")
+    with pytest.raises(StorageCorrupt, match="is empty, and was not") as caught:
+        opened(path, read_only=read_only)
+    assert re.search(said, caught.value.hint)
+    assert (b"", b"something") == (path.read_bytes(), beside.read_bytes())
 
 
 @pytest.mark.parametrize("read_only", [False, True])
