@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from massgen_core.cli._command import command
-from massgen_core.cli._memory import ScopeOption, scope_from, with_memory
+from massgen_core.cli._memory_work import ScopeOption, scope_from, with_memory
 from massgen_core.cli._options import DatabasePath
 from massgen_core.cli._reply import Reply, to_json
 from massgen_core.cli._state import Cli
@@ -44,6 +44,7 @@ def grant(
         path,
         lambda memory: memory.grant(principal, whose, ["write" if write else "read"]),
         write=True,
+        new=True,
     )
     return Reply(given, _table([given]))
 

@@ -7,7 +7,7 @@ import typer
 
 from massgen_core.cli._codes import Code
 from massgen_core.cli._command import command
-from massgen_core.cli._memory import DryRun, ScopeOption, scope_from, with_app, with_memory
+from massgen_core.cli._memory_work import DryRun, ScopeOption, scope_from, with_app, with_memory
 from massgen_core.cli._options import DatabasePath
 from massgen_core.cli._reply import Reply, to_json
 from massgen_core.cli._state import Cli

@@ -1,16 +1,22 @@
 """``mgc memory``: what is remembered: added, found, changed, forgotten."""
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from massgen_core.cli._command import command
 from massgen_core.cli._events import short
 from massgen_core.cli._input import agreed, read_text
+from massgen_core.cli._memory_work import (
+    DryRun,
+    ScopeOption,
+    pairs_of,
+    scope_from,
+    with_memory,
+)
 from massgen_core.cli._options import DatabasePath, Yes
 from massgen_core.cli._reply import Reply, to_json
 from massgen_core.cli._screen import moment
@@ -19,111 +25,14 @@ from massgen_core.cli._table import table_of
 from massgen_core.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from massgen_core.app import App
-    from massgen_core.memory import Hit, Memory, MemoryRecord, Revision, Scope
-
-T = TypeVar("T")
-
-_EXAMPLES = {"scope": "user=ada", "meta": "page=7"}
+    from massgen_core.memory import Hit, Memory, MemoryRecord, Revision
 
 app = typer.Typer(
     help="Remember, recall, change, forget, check and move long-term memories.",
     no_args_is_help=True,
 )
 
-ScopeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--scope",
-        metavar="FIELD=VALUE",
-        help="Whose memory, e.g. user=ada; repeatable: tenant, team, user, agent, session, run.",
-    ),
-]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the memory.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-
-
-def with_memory(
-    cli: Cli,
-    path: Path | None,
-    work: Callable[["Memory"], Awaitable[T]],
-    *,
-    write: bool = False,
-    asks: bool = False,
-) -> T:
-    """What `work` makes of the memory; a spinner turns if it takes long.
-
-    Args:
-        cli: Where the settings come from.
-        path: The database, over the settings.
-        work: What is done.
-        write: Whether it changes the memory.
-        asks: Whether it asks the indexes, which have to catch up with the log then.
-    """
-    from massgen_core.storage import database_path
-
-    loaded = cli.app(path)
-    indexed = bool(loaded.settings.memory.indexes) or loaded.settings.memory_store is not None
-    feeds = asks and indexed and database_path(loaded.path).exists()
-    return with_app(cli, loaded, work, write=write or feeds)
-
-
-def with_app(
-    cli: Cli, app: "App", work: Callable[["Memory"], Awaitable[T]], *, write: bool = False
-) -> T:
-    """The same with an app that is loaded already."""
-    import asyncio
-
-    async def main() -> T:
-        async with app:
-            return await work(await app.memory(read_only=not write))
-
-    with cli.busy("Writing …" if write else "Reading …"):
-        done = asyncio.run(main())
-    for event in app.degraded:
-        cli.event(event)
-    return done
-
-
-def scope_from(pairs: list[str] | None) -> "Scope":
-    """The scope that ``FIELD=VALUE`` texts name; the whole memory if there are none.
-
-    Raises:
-        InvalidArgument: A text is no such pair, names no field, or nobody: an empty value, which
-            a shell variable that is not set leaves, would mean everybody.
-    """
-    from massgen_core.memory import scope_of
-
-    named = pairs_of("scope", pairs)
-    for name, value in named.items():
-        if not value.strip():
-            raise InvalidArgument(
-                f"--scope {name}= names nobody", hint=f"Leave it out to mean every {name}."
-            )
-    return scope_of(named)
-
-
-def pairs_of(option: str, pairs: list[str] | None) -> dict[str, str]:
-    """``FIELD=VALUE`` texts by field.
-
-    Raises:
-        InvalidArgument: A text has no ``=``, or a field is given twice.
-    """
-    out: dict[str, str] = {}
-    for pair in pairs or ():
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise InvalidArgument(
-                f"--{option} is {pair!r}, expected FIELD=VALUE",
-                hint=f"E.g. --{option} {_EXAMPLES[option]}.",
-            )
-        if name in out:
-            raise InvalidArgument(
-                f"--{option} gives {name} twice: {out[name]!r} and {value!r}",
-                hint="One value can be meant.",
-            )
-        out[name] = value
-    return out
 
 
 @command(app, "add")
@@ -154,6 +63,13 @@ def add(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A JSON value or text to keep with it; repeatable."),
     ] = None,
+    supersedes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A memory it takes the place of; repeatable."),
+    ] = None,
+    private_to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The only one who may see it.")
+    ] = None,
     new_id: Annotated[str | None, typer.Option("--id", help="Its id; made if omitted.")] = None,
     path: DatabasePath = None,
 ) -> Reply:
@@ -173,10 +89,13 @@ def add(
         "expires_at": expires,
         "tags": tag,
         "meta": {key: _value(value) for key, value in pairs_of("meta", meta).items()},
+        "supersedes": supersedes,
+        "owner": private_to,
+        "visibility": None if private_to is None else "private",
         "id": new_id,
     }
     record_id = with_memory(
-        cli, path, lambda memory: memory.remember(said, scope=whose, **fields), write=True
+        cli, path, lambda memory: memory.remember(said, scope=whose, **fields), write=True, new=True
     )
     return Reply({"id": record_id}, f"{record_id}\n")
 

@@ -10,7 +10,8 @@ import typer
 from massgen_core.cli._codes import Code
 from massgen_core.cli._command import command
 from massgen_core.cli._input import STDIN, agreed
-from massgen_core.cli._memory import DryRun, ScopeOption, listed, memories, scope_from, with_memory
+from massgen_core.cli._memory import listed, memories
+from massgen_core.cli._memory_work import DryRun, ScopeOption, scope_from, with_memory
 from massgen_core.cli._options import DatabasePath, Yes
 from massgen_core.cli._reply import Reply
 from massgen_core.cli._screen import moment
@@ -181,7 +182,7 @@ def restore(
         return Reply(checked, f"{file} is whole: {checked.records:,} memories\n")
     agreed(f"Replace the database by the snapshot of {moment(checked.created_at)}?", yes=yes)
     try:
-        kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True)
+        kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True, new=True)
     except StorageCorrupt:
         kept, whole = salvage.restore(cli.app(path).path, file)
         if not whole:
@@ -250,7 +251,7 @@ def import_(
     if origin is None and _is_archive(source):
         if scope or dry_run:
             raise InvalidArgument("an archive of a memory has its own scopes, and no dry run")
-        done = with_memory(cli, path, lambda memory: memory.import_(source), write=True)
+        done = with_memory(cli, path, lambda memory: memory.import_(source), write=True, new=True)
         return Reply(done, f"{_counted(done)}\n")
     whose = scope_from(scope)
 
@@ -269,6 +270,7 @@ def import_(
             progress=progress,
         ),
         write=True,
+        new=True,
     )
     for reason, number in brought.skipped.items():
         cli.note(f"left out: {number:,} ({reason})")

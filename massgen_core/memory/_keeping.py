@@ -241,7 +241,7 @@ class Keeping(Closing):
                 feed.mistrust()
             self._vectorizer.fill_later()
         if not whole:
-            self._told("memory", "the damaged file did not say all that was forgotten since")
+            self._told("ledger", "the damaged file did not say all that was forgotten since")
         await self._database.scrub()
         return kept
 

@@ -120,7 +120,7 @@ class Tending(Keeping):
 
         collected = await (self._database.read if dry_run else self._database.write)(collect)
         for alarm in collected.alarms:
-            self._told("memory", alarm)
+            self._told("ledger", alarm)
         if dry_run or not collected.purged:
             return collected
         freed = 0

@@ -116,6 +116,36 @@ def test_a_snapshot_goes_in_the_place_of_a_file_that_was_cut(mgc, told, folder, 
     assert 0 == mgc("memory", "verify").code
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("update", "x", "--text", "y"),
+        ("forget", "x", "-y"),
+        ("undo", "x"),
+        ("gc", "-y"),
+        ("snapshot",),
+        ("repair",),
+        ("reindex",),
+        ("compact",),
+        ("revoke", "ada"),
+        ("search", "x"),
+    ],
+)
+def test_a_mistyped_path_makes_no_database(mgc, folder, words):
+    done = mgc("memory", *words, "--path", "nowhere", "--json")
+    assert "there is no database" in done.envelope["error"]["message"]
+    assert not (folder / "nowhere").exists()
+
+
+def test_a_memory_takes_the_place_of_another_and_may_be_private(mgc, told):
+    new = mgc("memory", "add", "The cat is called Tom.", "--supersedes", told, *ADA).out.strip()
+    assert "superseded" == mgc("memory", "show", told, "--json").envelope["data"]["state"]
+    secret = mgc("memory", "add", "A secret.", "--private-to", "bob", *ADA).out.strip()
+    found = mgc("memory", "show", secret, "--json").envelope["data"]
+    assert ("bob", "private") == (found["owner"], found["visibility"])
+    assert new in mgc("memory", "search", "cat", *ADA).out
+
+
 def test_memory_is_rewound(mgc, told):
     mgc("memory", "update", told, "--text", "The cat is gone.")
     for words in (("99",), ("--", "-5"), ("-5",)):

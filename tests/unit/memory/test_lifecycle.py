@@ -167,7 +167,7 @@ def test_growth_is_told_from_four_fifths_of_a_cap_on(run):
 
     alarms = run(work, told=lambda name, reason: told.append((name, reason)))
     assert ("user=ada has 8 of 10 memories",) == alarms
-    assert [("memory", alarms[0])] == told
+    assert [("ledger", alarms[0])] == told
 
 
 def test_a_purge_leaves_what_was_derived_and_a_restore_does_not_bring_it_back(run, clock):

@@ -318,7 +318,7 @@ def test_a_restore_works_on_a_file_whose_tombstones_cannot_be_read(run, tmp_path
         return await texts(memory)
 
     assert ["tea"] == run(work, told=lambda name, why: told.append(name))
-    assert ["memory"] == told
+    assert ["ledger"] == told
 
 
 def test_memory_goes_back_to_a_point_and_forth_again(run, clock):
