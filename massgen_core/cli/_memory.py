@@ -74,12 +74,7 @@ def add(
     path: DatabasePath = None,
 ) -> Reply:
     """Remembers a text. Prints its id."""
-    whose = scope_from(scope)
-    said = read_text(Path(text)).removesuffix("\n") if text == "-" else text
-    if not said.strip():
-        raise InvalidArgument(
-            "there is nothing to remember", hint="Pass a text that says something."
-        )
+    whose, said = scope_from(scope), _said(text)
     fields: dict[str, Any] = {
         "kind": kind,
         "speaker": speaker,
@@ -98,6 +93,15 @@ def add(
         cli, path, lambda memory: memory.remember(said, scope=whose, **fields), write=True, new=True
     )
     return Reply({"id": record_id}, f"{record_id}\n")
+
+
+def _said(text: str) -> str:
+    said = read_text(Path(text)).removesuffix("\n") if text == "-" else text
+    if not said.strip():
+        raise InvalidArgument(
+            "there is nothing to remember", hint="Pass a text that says something."
+        )
+    return said
 
 
 @command(app, "search")
