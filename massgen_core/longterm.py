@@ -81,7 +81,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
         expander: Registered name of a query expander.
         extractor: Proposes facts from messages when `Memory.work` is called, e.g.
             ``Facts(asking(backend, model))``.
-        settings: Settings of these plugins, by their names.
+        settings: Settings of plugins, by their names; those of plugins that are not named wait.
         synchronous: ``full``: what is acknowledged survives a power cut; ``normal``: the end of
             the process.
         read_only: Whether nothing may change on disk; indexes are left out then.
@@ -92,7 +92,7 @@ def open_memory(  # noqa: PLR0913 - each is a decision of its own
 
     Raises:
         InvalidArgument: The path is none, a plugin is not named by text, the indexes are by no
-            list, or settings are given for what is not used.
+            list, or the settings by no names.
         PluginError: A plugin is not installed, or broken.
         SettingsError: Its settings are wrong.
         StorageError: As `Memory.open` says.
@@ -134,7 +134,7 @@ def _plugins(
         raise InvalidArgument(
             f"indexes is {indexes!r}, expected a list of names", hint='E.g. indexes=["chroma"].'
         )
-    own = _settings_of([*indexes, *filter(None, names.values())], settings)
+    own = _settings_of(settings)
 
     def made(kind: Kind, name: str | None) -> Any:
         if name is not None and not isinstance(name, str):
@@ -152,19 +152,13 @@ def _plugins(
 
 
 def _settings_of(
-    names: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None
+    settings: Mapping[str, Mapping[str, Any]] | None,
 ) -> Mapping[str, Mapping[str, Any]]:
-    """The settings, if they are those of plugins that are named."""
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
         raise InvalidArgument(f"settings is {settings!r}, expected settings by plugin")
     for name, own in settings.items():
-        if name not in names:
-            raise InvalidArgument(
-                f"settings are given for {name!r}, which is not used",
-                hint="Name it as embedder, in indexes, …, or leave its settings out.",
-            )
         if not isinstance(own, Mapping):
             raise InvalidArgument(f"settings of {name!r} are {own!r}, expected them by name")
     return settings
