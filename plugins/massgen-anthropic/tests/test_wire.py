@@ -115,6 +115,12 @@ def test_a_picture_in_the_instructions_is_named():
     assert f"[instruction]\n{named}" == wire["messages"][0]["content"][-1]["text"]
 
 
+def test_a_picture_in_an_answer_is_named():
+    wire = to_wire([user("Draw"), Message("assistant", (Text("So:"), Image("image/png", b"x")))])
+    texts = [block["text"] for block in wire["messages"][1]["content"]]
+    assert ["So:", "[image image/png, not shown]"] == texts
+
+
 @pytest.mark.parametrize("arguments", ['{"x": NaN}', "[1]", "{", "7", "[" * 100_000])
 def test_arguments_that_are_no_object_are_kept_in_one(arguments):
     wire = to_wire([user("Go"), assistant("", ToolCall("a", "f", arguments)), tool("a", "5")])

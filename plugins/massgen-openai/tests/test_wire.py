@@ -134,6 +134,10 @@ ANYTHING = st.lists(
         st.just(Message("assistant", (Reasoning("hm", provider="anthropic"),))),
         st.just(Message("user", (Audio("audio/flac", b"x"), Unknown("hologram", {"a": 1})))),
         st.just(Message("tool", (ToolResult("c", (Text("see"), Image("image/png", b"p"))),))),
+        st.builds(
+            lambda text: Message("tool", (Text(text), ToolResult("c", (Text("7"),)))),
+            st.text(max_size=9),
+        ),
     ),
     max_size=8,
 )

@@ -171,6 +171,12 @@ def instructions_of(parts: Iterable[Part]) -> list[Block]:
     ]
 
 
+def answer_of(parts: Iterable[Part]) -> list[Block]:
+    """The blocks of an assistant's message, which can hold no pictures and documents."""
+    media = (Image, Audio, File)
+    return blocks_of(Text(_named(part)) if isinstance(part, media) else part for part in parts)
+
+
 def _thinking(part: Reasoning) -> Block | None:
     """Only what this provider sealed may be sent back to it."""
     if part.provider != PROVIDER:
@@ -215,10 +221,14 @@ def _base64(media_type: str, data: bytes) -> Block:
 
 
 def _told(part: Part) -> Block:
+    return {"type": "text", "text": without_surrogates(_named(part))}
+
+
+def _named(part: Part) -> str:
     facts = [part.name if isinstance(part, Unknown) else part.kind]
     if isinstance(part, Image | Audio | File):
         facts.append(part.media_type)
     if isinstance(part, File):
         facts.append(part.name)
     words = " ".join(fact for fact in facts if fact)
-    return {"type": "text", "text": without_surrogates(f"[{words}, not shown]")}
+    return f"[{words}, not shown]"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from massgen_anthropic._blocks import Block, blocks_of, instructions_of, part_of
+from massgen_anthropic._blocks import Block, answer_of, blocks_of, instructions_of, part_of
 from massgen_core.messages import Message, Part, Reasoning, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _say(turns: list[Wire], message: Message, parts: list[Part]) -> None:
         said = instructions_of(parts)
         blocks = [{**block, "text": f"[instruction]\n{block['text']}"} for block in said]
     else:
-        blocks = blocks_of(parts) or [{"type": "text", "text": EMPTY}]
+        said = answer_of(parts) if role == "assistant" else blocks_of(parts)
+        blocks = said or [{"type": "text", "text": EMPTY}]
     if turns and turns[-1]["role"] == role:
         # a turn begins with its thinking, or with its results
         turns[-1]["content"] = sorted([*turns[-1]["content"], *blocks], key=_comes_later)

@@ -77,6 +77,11 @@ def results_of(message: Message) -> tuple[ToolResult, ...]:
     return message.results
 
 
+def beside_results(message: Message) -> list[Part]:
+    """What else a tool message holds; it has to be said by the user, after all results."""
+    return [part for part in message.parts if not isinstance(part, ToolResult)]
+
+
 def result_text(result: ToolResult) -> str:
     """The text of a result; what cannot be shown there is named, and an error says it is one."""
     lines = [part.text if isinstance(part, Text) else named(part) for part in result.content]

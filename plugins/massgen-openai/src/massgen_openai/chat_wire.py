@@ -39,6 +39,7 @@ from massgen_openai._plain import (
     AUDIO_FORMATS,
     NOTHING_SAID,
     arguments,
+    beside_results,
     call_id,
     is_media,
     joined,
@@ -78,6 +79,7 @@ def to_wire(messages: Sequence[Message], dialect: Dialect = OPENAI) -> list[Wire
     for message in messages if dialect.tools else told(messages):
         if message.role == "tool":
             out += [_result(result, dialect, shown) for result in results_of(message)]
+            shown += beside_results(message)
             continue
         if shown:
             out.append(_user(Message("user", tuple(shown)), dialect))

@@ -37,6 +37,7 @@ from massgen_core.messages import (
 from massgen_openai._plain import (
     NOTHING_SAID,
     arguments,
+    beside_results,
     call_id,
     is_media,
     joined,
@@ -76,18 +77,24 @@ def to_wire(messages: Sequence[Message], dialect: Dialect = OPENAI) -> list[Item
         InvalidMessages: A tool message holds no result.
     """
     out: list[Item] = []
+    shown: list[Part] = []
     for message in messages if dialect.tools else told(messages):
+        if message.role == "tool":
+            out += [_output(result, dialect) for result in results_of(message)]
+            shown += beside_results(message)
+            continue
+        if shown:
+            out.append(_user(shown, dialect))
+            shown = []
         match message.role:
             case "assistant":
                 out += _assistant(message, dialect)
-            case "tool":
-                out += [_output(result, dialect) for result in results_of(message)]
             case "system":
                 text = _all_text(message.parts)
                 out.append(_message(dialect.system, [{"type": "input_text", "text": text}]))
             case _:
-                out.append(_message("user", [_content(part, dialect) for part in message.parts]))
-    return out
+                out.append(_user(message.parts, dialect))
+    return [*out, _user(shown, dialect)] if shown else out
 
 
 def from_wire(items: Iterable[Mapping[str, Any]], dialect: Dialect = OPENAI) -> list[Message]:
@@ -188,6 +195,10 @@ def _output(result: ToolResult, dialect: Dialect) -> Item:
         output = [_content(part, dialect) for part in joined([*mark, *result.content])]
     known = call_id(result.call_id, dialect)
     return {"type": "function_call_output", "call_id": known, "output": output}
+
+
+def _user(parts: Iterable[Part], dialect: Dialect) -> Item:
+    return _message("user", [_content(part, dialect) for part in parts])
 
 
 def _message(role: str, content: list[Item]) -> Item:
