@@ -116,6 +116,16 @@ def test_thoughts_text_and_calls_become_events(server):
     ] == ask(server.url)
 
 
+def test_what_is_no_text_is_named(server):
+    server.says(
+        chunk({"inlineData": {"mimeType": "image/png", "data": "aGk="}}),
+        chunk({"executableCode": {"language": "PYTHON", "code": "print(7)"}}),
+        chunk({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "7"}}, finish="STOP"),
+    )
+    texts = [event.text for event in ask(server.url) if isinstance(event, TextDelta)]
+    assert ["[image/png, not shown]", "[code: print(7)]", "[result: 7]"] == texts
+
+
 def test_calls_without_ids_get_different_ones(server):
     call = {"functionCall": {"name": "look", "args": {}}}
     server.says(chunk(call, call, finish="STOP"))

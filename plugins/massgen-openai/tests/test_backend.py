@@ -353,6 +353,24 @@ def test_a_key_comes_from_the_settings_or_the_variable_they_name(canned):
     assert "Bearer other-key" == _sent_key(canned, **named)
 
 
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        ({"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}, RateLimited, "Slow"),
+        ({"error": "out of memory"}, BackendError, "out of memory"),
+        ({"choices": [{"message": {"content": "Hi"}}]}, InvalidRequest, "in one piece"),
+        ([], InvalidRequest, "in one piece"),
+        (b"{", BackendError, "."),
+    ],
+)
+def test_a_server_that_does_not_stream_is_told_as_such(canned, api, answer, kind, said):
+    text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    canned.says(text, content_type="application/json; charset=utf-8")
+    with pytest.raises(kind, match=said):
+        _ask(_backend(canned.url, api=api))
+
+
 def test_a_providers_key_goes_to_no_other_server(canned):
     environ = {"OPENAI_API_KEY": KEY}
     assert _sent_key(canned, api_key=None, environ=environ) is None

@@ -117,9 +117,9 @@ class Answer:
                 ToolCalled(ToolCall(call.id or f"call-{uuid7()}", call.name or "", arguments))
             )
             return out
-        if part.text:
+        if text := part.text or _named(part):
             self._said = True
-            out.append(TextDelta(part.text))
+            out.append(TextDelta(text))
         if seal:
             out.append(ReasoningBlock(Reasoning("", seal, PROVIDER, ON_TEXT)))
         return out
@@ -128,6 +128,16 @@ class Answer:
         """The thoughts before the next part, as they are kept; they are never sent back."""
         text, self._thoughts = "".join(self._thoughts), []
         return [ReasoningBlock(Reasoning(text, provider=PROVIDER))] if text else []
+
+
+def _named(part: Part) -> str:
+    """What an answer holds beside text, as a text that names it; empty if there is nothing."""
+    if part.executable_code is not None:
+        return f"[code: {part.executable_code.code or ''}]"
+    if part.code_execution_result is not None:
+        return f"[result: {part.code_execution_result.output or ''}]"
+    media = part.inline_data or part.file_data
+    return "" if media is None else f"[{media.mime_type or 'file'}, not shown]"
 
 
 def _usage(counted: Any) -> Usage:

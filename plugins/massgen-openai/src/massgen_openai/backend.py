@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _PATHS: Final[Mapping[Api, str]] = {"chat": "/chat/completions", "responses": "/responses"}
 _NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError)
+_JSON: Final = "application/json"
 _FAILURES: Final = (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError)
 
 
@@ -83,6 +85,7 @@ class OpenAIBackend:
                 stream_cls=AsyncStream[object],
             )
             async with chunks:
+                await self._check_streams(chunks.response)
                 async for chunk in chunks:
                     for event in self._read(reader, chunk):
                         yield event
@@ -149,6 +152,21 @@ class OpenAIBackend:
         if self.api == "responses":
             return ResponsesReader(self.name, most=request.max_output, window=caps.window)
         return ChatReader(self.name, think_tags=self._provider.think_tags)
+
+    async def _check_streams(self, response: httpx2.Response) -> None:
+        """Raise if the server sends one JSON text: an error, or an answer that is no stream."""
+        whole = "content-length" in response.headers
+        if not whole or not response.headers.get("content-type", "").startswith(_JSON):
+            return
+        found = json.loads(await response.aread())
+        error = found.get("error") if isinstance(found, dict) else None
+        if error:
+            raise ProviderError(error if isinstance(error, dict) else {"message": str(error)})
+        raise InvalidRequest(
+            f"{self._provider.title} answered in one piece, and a stream was asked for",
+            backend=self.name,
+            hint="Check backend.base_url: the server there has to stream.",
+        )
 
     def _read(self, reader: ChatReader | ResponsesReader, chunk: Any) -> list[BackendEvent]:
         try:
