@@ -75,6 +75,7 @@ class Recaller:
         self._vectorizer = vectorizer
         self._reranker = reranker
         self._expander = expander
+        self._left_out = 0
 
     async def recall(
         self, wanted: Wanted, extra: Mapping[str, Mapping[str, float]] | None = None
@@ -95,8 +96,9 @@ class Recaller:
         room, size = wanted.tokens, cache(self._count)
         if room is not None:
             half = room // 2
-            pinned, left = _fitting(pinned, half, size)
-            room -= half - left
+            chosen, left = _fitting(pinned, half, size)
+            self._tell_left_out(len(pinned) - len(chosen), half)
+            pinned, room = chosen, room - half + left
 
         def fits(hit: Hit) -> bool:
             return room is None or size(hit.record.text) <= room
@@ -106,6 +108,11 @@ class Recaller:
         if room is not None:
             hits, _ = _fitting(hits, room, size)
         return [*pinned, *hits[: wanted.limit]]
+
+    def _tell_left_out(self, pinned: int, tokens: int) -> None:
+        if pinned and pinned != self._left_out:  # once, not at each turn of an agent
+            self._told("ledger", f"{pinned} pinned memories have no room in {tokens} tokens")
+        self._left_out = pinned
 
     async def loaded(self, wanted: Wanted) -> Loaded:
         """The index over what is asked for, up to date.

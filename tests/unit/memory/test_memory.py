@@ -177,6 +177,7 @@ def test_pinned_ones_have_half_of_the_budget_the_newest_first(run):
             )
         await memory.remember("The cat of the house is called Miau.", scope=ADA)
         hits = texts(await memory.recall("cat", scope=ADA, tokens=60))
+        assert hits == texts(await memory.recall("cat", scope=ADA, tokens=60))
         assert ["Instruction 19", "The cat of the house is called Miau."] == [
             text.partition(":")[0] for text in hits
         ]
@@ -185,7 +186,9 @@ def test_pinned_ones_have_half_of_the_budget_the_newest_first(run):
         standing = (await memory.explain("cat", scope=ADA)).standing
         assert every[:20] == [record.text for record in standing]
 
-    run(work)
+    told = []
+    run(work, told=lambda *what: told.append(what))
+    assert [("ledger", "19 pinned memories have no room in 30 tokens")] == told
 
 
 def test_an_update_makes_a_revision_and_can_be_undone(run):
