@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from heapq import nsmallest
+from itertools import repeat
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from massgen_core.memory import _weights as weights
 from massgen_core.memory._dates import date_hint
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from massgen_core.memory._texts import Texts
+
+T = TypeVar("T")
 
 
 def by_words(
@@ -27,16 +30,17 @@ def by_words(
         words: What `Texts.matches` found for them.
         slots: What to score.
     """
-    before, after, asks, of = texts.threads.before, texts.threads.after, texts.asks, words.get
-    own = [of(slot, 0.0) for slot in slots]
+    back = _all_of(texts.threads.before, slots)
+    own, ahead = scores_of(words, slots), scores_of(words, _all_of(texts.threads.after, slots))
     earlier = weights.NEAR, weights.NEAR * (1 + weights.ANSWER)
     near = [
-        of(back, 0.0) * earlier[asks[back]] + of(on, 0.0) * weights.NEAR
-        for back, on in [(before[slot], after[slot]) for slot in slots]
+        score * earlier[asks] + following * weights.NEAR
+        for score, asks, following in zip(
+            scores_of(words, back), _all_of(texts.asks, back), ahead, strict=True
+        )
     ]
     highest = max(map(add, near, own), default=0.0)
-    windows = texts.windows(terms, slots)
-    around = [windows.get(slot, 0.0) for slot in slots]
+    around = scores_of(texts.windows(terms, slots), slots)
     return {
         "text": _scaled(own, 1.0, highest),
         "neighbours": _scaled(near, 1.0, highest),
@@ -46,13 +50,12 @@ def by_words(
 
 def sittings(texts: Texts, slots: Sequence[int], totals: Sequence[float]) -> list[float]:
     """What the best text of its sitting gives each; one that stands alone is its own best."""
-    sitting = texts.threads.sitting
-    of = [sitting[slot] for slot in slots]
+    of = _all_of(texts.threads.sitting, slots)
     best: dict[int, float] = {}
     for name, total in zip(of, totals, strict=True):
         if total > best.get(name, 0.0):
             best[name] = total
-    return [weights.SITTING * best.get(name, 0.0) for name in of]
+    return [weights.SITTING * score for score in scores_of(best, of)]
 
 
 def speakers(texts: Texts, terms: Sequence[str], slots: Sequence[int]) -> list[float]:
@@ -64,10 +67,9 @@ def speakers(texts: Texts, terms: Sequence[str], slots: Sequence[int]) -> list[f
     if not named:
         return []
     names = [term for term in terms if texts.known_speakers.named([term])]
-    of = texts.speakers
     return [
         weights.SPEAKER if name in named or (not name and texts.has(slot, names)) else 0.0
-        for name, slot in [(of[slot], slot) for slot in slots]
+        for name, slot in zip(_all_of(texts.speakers, slots), slots, strict=True)
     ]
 
 
@@ -76,8 +78,8 @@ def dates(texts: Texts, query: str, slots: Sequence[int]) -> list[float]:
     hint = date_hint(query)
     if hint is None:
         return []
-    months = texts.months
-    return [weights.DATE * (months[slot] > 0 and hint.fits(months[slot])) for slot in slots]
+    months = _all_of(texts.months, slots)
+    return [weights.DATE * (month > 0 and hint.fits(month)) for month in months]
 
 
 def foreign(texts: Texts, scores: Mapping[int, float]) -> dict[int, float]:
@@ -107,6 +109,16 @@ def best(scores: Mapping[int, float], numbers: Sequence[int], count: int) -> lis
     above = [slot for slot, score in scores.items() if score > limit]
     level = [slot for slot, score in scores.items() if score == limit]
     return above + nsmallest(count - len(above), level, key=numbers.__getitem__)
+
+
+def _all_of(values: Sequence[T], slots: Sequence[int]) -> list[T]:
+    """Values by slot; without a step of Python for each, as thousands are asked for."""
+    return list(map(values.__getitem__, slots))
+
+
+def scores_of(scores: Mapping[int, float], slots: Sequence[int]) -> list[float]:
+    """Scores by slot; 0 for those that have none."""
+    return list(map(scores.get, slots, repeat(0.0)))
 
 
 def _scaled(scores: Sequence[float], weight: float, highest: float) -> list[float]:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
 _SHIFT: Final = 16
 _MOST: Final = (1 << _SHIFT) - 1
@@ -59,23 +59,21 @@ class Postings:
         """How many texts have the term."""
         return len(self._lists.get(term, ()))
 
-    def of(self, term: str, among: Collection[int] | None = None) -> Iterator[tuple[int, int]]:
+    def of(self, term: str, among: Collection[int] | None = None) -> list[tuple[int, int]]:
         """Slots that have the term, and how often; of all texts or among some of them."""
-        found = self._lists.get(term)
-        if found is None:
-            return
+        found = self._lists.get(term, ())
         if among is None:
-            for posting in found:
-                yield posting >> _SHIFT, posting & _MOST
-        elif len(found) < _SEARCH_COST * len(among):
-            for posting in found:
-                if (slot := posting >> _SHIFT) in among:
-                    yield slot, posting & _MOST
-        else:
-            for slot in among:
-                place = bisect_left(found, slot << _SHIFT)
-                if place < len(found) and found[place] >> _SHIFT == slot:
-                    yield slot, found[place] & _MOST
+            return [(posting >> _SHIFT, posting & _MOST) for posting in found]
+        if len(found) < _SEARCH_COST * len(among):
+            return [
+                (slot, posting & _MOST) for posting in found if (slot := posting >> _SHIFT) in among
+            ]
+        places = [(slot, bisect_left(found, slot << _SHIFT)) for slot in among]
+        return [
+            (slot, found[place] & _MOST)
+            for slot, place in places
+            if place < len(found) and found[place] >> _SHIFT == slot
+        ]
 
 
 _SEARCH_COST: Final = 4

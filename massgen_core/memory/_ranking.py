@@ -146,7 +146,7 @@ class ScopeIndex:
         found: dict[str, Sequence[float]] = {
             **parts.by_words(texts, terms, words, slots),
             **(meaning.parts(slots) if meaning else {}),
-            **{name: [scores.get(slot, 0.0) for slot in slots] for name, scores in stores.items()},
+            **{name: parts.scores_of(scores, slots) for name, scores in stores.items()},
         }
         totals = list(map(sum, zip(*found.values(), strict=True)))
         more = {

@@ -111,7 +111,7 @@ class Recaller:
 
     def _tell_left_out(self, pinned: int, tokens: int) -> None:
         if pinned and pinned != self._left_out:  # once, not at each turn of an agent
-            self._told("ledger", f"{pinned} pinned memories have no room in {tokens} tokens")
+            self._told("ledger", f"pinned memories without room in {tokens} tokens: {pinned}")
         self._left_out = pinned
 
     async def loaded(self, wanted: Wanted) -> Loaded:

@@ -124,13 +124,14 @@ class Texts:
         TOIS 1996).
         """
         scores: dict[int, float] = {}
-        lengths, base, slope = self._lengths, K1 * (1 - B), self._slope(self._length)
+        of, lengths = scores.get, self._lengths
+        base, slope = K1 * (1 - B), self._slope(self._length)
         for term in sorted(terms, key=lambda term: (self._postings.frequency(term), term)):
             weight = self._rarity(self._postings.frequency(term))
             among = scores if len(scores) >= _ENOUGH * wanted else None
             for slot, times in self._postings.of(term, among):
                 gain = weight * times / (times + base + slope * lengths[slot])
-                scores[slot] = scores.get(slot, 0.0) + gain
+                scores[slot] = of(slot, 0.0) + gain
         return scores
 
     def windows(self, terms: Sequence[str], slots: Collection[int]) -> dict[int, float]:
@@ -160,8 +161,8 @@ class Texts:
         """How often the windows have a term, by slot, if it is looked for inside some texts."""
         before, after = self.threads.before, self.threads.after
         at = [slot for slot, times in self._postings.of(term, inside) for _ in range(times)]
-        back, on = [before[slot] for slot in at], [after[slot] for slot in at]
-        far = [before[slot] for slot in back], [after[slot] for slot in on]
+        back, on = list(map(before.__getitem__, at)), list(map(after.__getitem__, at))
+        far = map(before.__getitem__, back), map(after.__getitem__, on)
         return Counter(chain(at, back, on, *far))
 
     def _take(self) -> int:
