@@ -40,6 +40,8 @@ _RERANKED: Final = 4
 """Times as many candidates are given to a reranker as are wanted."""
 _ROOM: Final = 16
 """Candidates looked at beyond those wanted: some will be private, expired, or excluded."""
+_FEW: Final = 4
+"""The same, at first: to check a candidate against the ledger takes longer than to rank it."""
 _WORDINGS: Final = 3
 """Other wordings of a query that are tried."""
 
@@ -160,8 +162,11 @@ class Recaller:
         wordings = await self.wordings(loaded, wanted.query)
         while True:
             ranked = rank(loaded, wordings, extra, k)
-            hits, again = once(filter(fits, await self._checked(loaded, wanted, ranked)))
-            if len(hits) >= enough or len(again) >= _AGAIN * enough or len(ranked) < k:
+            for some in (ranked[: enough + _FEW], ranked):  # most often, few are enough
+                hits, again = once(filter(fits, await self._checked(loaded, wanted, some)))
+                if len(hits) >= enough and (wanted.tokens is None or some is ranked):
+                    return [*hits, *again]
+            if len(again) >= _AGAIN * enough or len(ranked) < k:
                 return [*hits, *again]
             k *= 4
 
