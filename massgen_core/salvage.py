@@ -12,12 +12,27 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from massgen_core.clock import SYSTEM_CLOCK
-from massgen_core.errors import InvalidArgument, MassgenError, StorageCorrupt, StorageError
-from massgen_core.memory import Mended, check_snapshot, erased_ids, mend, prepare, snapshots_of
+from massgen_core.errors import (
+    InvalidArgument,
+    MassgenError,
+    StorageBusy,
+    StorageCorrupt,
+    StorageError,
+)
+from massgen_core.memory import (
+    Mended,
+    check_snapshot,
+    erased_ids,
+    mend,
+    path_of,
+    prepare,
+    snapshots_of,
+)
 from massgen_core.memory import verify as verify_memory
 from massgen_core.sessions import adopt, redact
 from massgen_core.sessions import verify as verify_sessions
@@ -30,6 +45,7 @@ from massgen_core.storage import (
     fill_from,
     put_in_place,
     refuse_newer,
+    stored_schema,
     translating,
 )
 
@@ -44,6 +60,8 @@ __all__ = ["Salvaged", "restore", "salvage"]
 
 _AHEAD: Final = 1_000
 """Schema versions that a newer file may be ahead; what says more is damaged."""
+_FORMATS: Final = (bytes((1, 1)), bytes((2, 2)))
+"""Write and read version in the header of a file without and with a write-ahead log."""
 _TOLD: Final = ("memory_log", "session", "entry", "blob")
 
 
@@ -151,7 +169,7 @@ def restore(
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    file = database_path(path)
+    file = database_path(path_of("path", path))
     if not file.is_file():
         raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
     return file
@@ -167,6 +185,8 @@ def _beside(file: Path) -> Iterator[Path]:
     finally:
         for one in (fresh, *(fresh.with_name(f"{fresh.name}-{end}") for end in ("wal", "shm"))):
             one.unlink(missing_ok=True)
+        for one in file.parent.glob(f"{escape(fresh.name)}.v*.bak"):  # it was migrated
+            one.unlink()
 
 
 def _refuse_newer(file: Path) -> None:
@@ -181,8 +201,10 @@ def _refuse_newer(file: Path) -> None:
 def _refuse_foreign(file: Path) -> None:
     """Raise if the file has tables, and none of ours."""
     uri = f"{file.absolute().as_uri()}?mode=ro"
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(uri, uri=True)) as conn:
-        query = "SELECT sum(name = 'memory_log') FROM sqlite_schema WHERE type = 'table'"
+    unreadable = (sqlite3.DatabaseError, UnicodeDecodeError)
+    with suppress(*unreadable), closing(sqlite3.connect(uri, uri=True)) as conn:
+        ours = "name IN ('memory_log', 'memory_record', 'blob_ref')"
+        query = f"SELECT sum({ours}) FROM sqlite_schema WHERE type = 'table'"  # noqa: S608 - our own words
         if conn.execute(query).fetchone() == (0,):
             raise InvalidArgument(
                 f"{str(file)!r} is a database of another program", hint="Choose another path."
@@ -190,13 +212,23 @@ def _refuse_foreign(file: Path) -> None:
 
 
 def _check_damaged(file: Path) -> None:
-    """Raise if there is nothing to salvage."""
-    if not file.stat().st_size:  # SQLite would delete the log beside it
+    """Raise if there is nothing to salvage, or somebody uses it.
+
+    Raises:
+        InvalidArgument: It can be opened, and nothing in it is damaged.
+        StorageBusy: Another connection keeps it locked.
+    """
+    with file.open("rb") as data:
+        formats = data.read(20)[18:]
+    if formats not in _FORMATS:  # also of an empty file: SQLite would delete the log beside it
         return
     try:
+        known = 0 < stored_schema(file) <= len(SCHEMA)
         uri = f"{file.absolute().as_uri()}?mode=ro"
         with translating(file), closing(sqlite3.connect(uri, uri=True)) as conn:
-            sound = verify_memory(conn).ok and verify_sessions(conn, None).ok
+            sound = known and verify_memory(conn).ok and verify_sessions(conn, None).ok
+    except StorageBusy:
+        raise
     except StorageError:
         return
     if sound and not damaged_logs(file):

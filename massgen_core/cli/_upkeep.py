@@ -17,7 +17,13 @@ from massgen_core.cli._reply import Reply
 from massgen_core.cli._screen import moment
 from massgen_core.cli._state import Cli
 from massgen_core.cli._table import table_of
-from massgen_core.errors import InvalidArgument, LedgerCorrupt, StorageCorrupt
+from massgen_core.errors import (
+    InvalidArgument,
+    LedgerCorrupt,
+    SchemaTooNew,
+    StorageCorrupt,
+    StorageReadOnly,
+)
 
 if TYPE_CHECKING:
     from massgen_core.memory import Imported, MemoryReport, Mended, Snapshot
@@ -183,7 +189,7 @@ def restore(
     agreed(f"Replace the database by the snapshot of {moment(checked.created_at)}?", yes=yes)
     try:
         kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True, new=True)
-    except StorageCorrupt:
+    except (StorageCorrupt, StorageReadOnly, SchemaTooNew):  # as damage may look
         kept, whole = salvage.restore(cli.app(path).path, file)
         if not whole:
             cli.note("what was forgotten since the snapshot may be back: the file did not say it")

@@ -117,7 +117,7 @@ def copies_of(path: Path, indexes: Collection[str]) -> list[str]:
         path: The database file.
         indexes: Those that are open.
     """
-    patterns = ("v*.bak", "damaged-*", "before-restore-*", "incoming", "incoming.tmp")
+    patterns = ("v*.bak", "damaged-*", "before-restore-*", "incoming*", "salvaging*")
     found = {one for each in patterns for one in path.parent.glob(f"{escape(path.name)}.{each}")}
     found.update(
         one

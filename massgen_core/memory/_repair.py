@@ -202,7 +202,7 @@ def _back_to_intact(conn: sqlite3.Connection, orphans: Sequence[_Row], now: floa
     gone = {row.number: row for row in orphans}
     empty = {number for number, entry in _newest(conn).items() if entry.erased}
     changes = []
-    for number in sorted(gone.keys() | empty):
+    for number in sorted((gone.keys() | empty) - {0}):
         found = entries_of(conn, number)
         row = gone.get(number) or _row_of(conn, number)
         if found and found[-1].seq >= row.log and not found[-1].erased:

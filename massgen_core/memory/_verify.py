@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from massgen_core.memory._access import damaged_grants
 from massgen_core.memory._log import GENESIS, chained, entries
-from massgen_core.memory._scope import Scope
+from massgen_core.memory._scope import Scope, is_text
 from massgen_core.memory._table import row_of, row_sum
 
 if TYPE_CHECKING:
@@ -140,13 +140,13 @@ def _of_table(conn: sqlite3.Connection, newest: dict[int, Entry]) -> Iterator[Pr
         wrong = [name for name, is_, must in zip(_NAMES, row, expected, strict=True) if is_ != must]
         if wrong:
             yield Problem(f"record {record.id}", f"{', '.join(wrong)}: not what the log says")
-    for number in sorted(newest.keys() - seen):
+    for number in sorted(newest.keys() - seen, key=repr):  # damaged ones are no numbers
         yield Problem(f"record number {number}", "the table does not have it")
 
 
 def _scope_numbers(conn: sqlite3.Connection) -> dict[Scope, int]:
     rows = conn.execute("SELECT id, tenant, team, user, agent, session, run FROM memory_scope")
-    return {Scope(*values): number for number, *values in rows}
+    return {Scope(*values): number for number, *values in rows if all(map(is_text, values))}
 
 
 def _of_vectors(conn: sqlite3.Connection) -> Iterator[Problem]:

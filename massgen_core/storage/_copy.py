@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from glob import escape
 from typing import TYPE_CHECKING, TypeVar
 
 from massgen_core.errors import StorageBusy, StorageCorrupt
@@ -102,6 +103,8 @@ def swap_in(
 def _remove(path: Path) -> None:
     for end in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + end).unlink(missing_ok=True)
+    for backup in path.parent.glob(f"{escape(path.name)}.v*.bak"):  # it was migrated
+        backup.unlink()
 
 
 def _lock(conn: sqlite3.Connection, path: Path) -> None:

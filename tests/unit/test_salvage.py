@@ -14,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_core import open_memory
-from massgen_core.errors import InvalidArgument, MassgenError, SchemaTooNew, StorageCorrupt
+from massgen_core.errors import (
+    InvalidArgument,
+    MassgenError,
+    SchemaTooNew,
+    StorageBusy,
+    StorageCorrupt,
+)
 from massgen_core.memory import NewMemory, Scope
 from massgen_core.messages import user
 from massgen_core.salvage import restore, salvage
@@ -272,6 +278,38 @@ def test_a_file_in_which_nothing_is_damaged_stays_as_it_is(folder):
         salvage(folder)
     assert before == (folder / "massgen.db").read_bytes()
     assert not list(folder.glob("*damaged*"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "PRAGMA user_version = 2000000",
+        "PRAGMA user_version = 0",
+        "PRAGMA application_id = 77",
+        "UPDATE memory_scope SET user = x'ff00'",
+        "UPDATE memory_log SET record = CASE seq WHEN 1 THEN 'abc' ELSE x'00' END WHERE seq < 3",
+    ],
+)
+def test_damage_that_only_opening_or_checking_meets_is_reason_enough(folder, statement):
+    with closing(sqlite3.connect(folder / "massgen.db")) as conn, conn:
+        conn.execute(statement)
+    assert salvage(folder).kept.exists()
+    asyncio.run(contents(folder))
+
+
+def test_a_file_whose_header_lets_nobody_write_is_damaged(folder):
+    damage(folder, 18, 1, b"\x07")
+    assert salvage(folder).kept.exists()
+    asyncio.run(contents(folder))
+
+
+def test_a_sound_file_that_is_locked_is_not_replaced(folder, monkeypatch):
+    monkeypatch.setattr("massgen_core.storage._database.BUSY_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(folder / "massgen.db", isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode = DELETE").fetchone()
+        conn.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageBusy):
+            salvage(folder)
 
 
 def test_a_session_that_is_damaged_is_reason_enough(folder):
