@@ -57,6 +57,6 @@ async def close(
 ) -> None:
     """Close a plugin, if there is one; `told` is told if that fails."""
     if plugin is not None:
-        outcome = await guarded(plugin.close, timeout)
+        outcome = await guarded(lambda: plugin.close(), timeout)  # noqa: PLW0108 - it may have none
         if outcome.error:
             told(name, f"closing failed: {outcome.error}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from massgen_core.memory._loaded import Loaded, LoadedScopes
     from massgen_core.memory._ranking import Ranked
     from massgen_core.memory._record import MemoryRecord
+    from massgen_core.memory._scope import Scope
     from massgen_core.memory._stores import QueryExpander, Reranker
     from massgen_core.storage import Database
 
@@ -34,8 +35,9 @@ _PLUGIN_SECONDS: Final = 30.0
 _COMPLETE: Final = 0.9
 """Share of a scope's records with a vector from which on vectors count: with fewer, those that
 have one would always win."""
-_AGAIN: Final = 8
-"""Times the answer's size: with so many repeated texts among the candidates, no more are sought."""
+_IN_VAIN: Final = 64
+"""With so many texts among the candidates that repeat others or are too large, no more are sought;
+for long answers, with eight times the answer's size."""
 _RERANKED: Final = 4
 """Times as many candidates are given to a reranker as are wanted."""
 _ROOM: Final = 16
@@ -77,7 +79,7 @@ class Recaller:
         self._vectorizer = vectorizer
         self._reranker = reranker
         self._expander = expander
-        self._left_out = 0
+        self._left_out: dict[tuple[Scope, ...], int] = {}
 
     async def recall(
         self, wanted: Wanted, extra: Mapping[str, Mapping[str, float]] | None = None
@@ -99,7 +101,7 @@ class Recaller:
         if room is not None:
             half = room // 2
             chosen, left = _fitting(pinned, half, size)
-            self._tell_left_out(len(pinned) - len(chosen), half)
+            self._tell_left_out(wanted, len(pinned) - len(chosen))
             pinned, room = chosen, room - half + left
 
         def fits(hit: Hit) -> bool:
@@ -111,10 +113,13 @@ class Recaller:
             hits, _ = _fitting(hits, room, size)
         return [*pinned, *hits[: wanted.limit]]
 
-    def _tell_left_out(self, pinned: int, tokens: int) -> None:
-        if pinned and pinned != self._left_out:  # once, not at each turn of an agent
-            self._told("ledger", f"pinned memories without room in {tokens} tokens: {pinned}")
-        self._left_out = pinned
+    def _tell_left_out(self, wanted: Wanted, pinned: int) -> None:
+        if pinned != self._left_out.get(wanted.scopes, 0):  # once, not at each turn of an agent
+            self._left_out[wanted.scopes] = pinned
+            if pinned:
+                self._told(
+                    "ledger", f"pinned memories without room in {wanted.tokens} tokens: {pinned}"
+                )
 
     async def loaded(self, wanted: Wanted) -> Loaded:
         """The index over what is asked for, up to date.
@@ -162,11 +167,13 @@ class Recaller:
         wordings = await self.wordings(loaded, wanted.query)
         while True:
             ranked = rank(loaded, wordings, extra, k)
-            for some in (ranked[: enough + _FEW], ranked):  # most often, few are enough
-                hits, again = once(filter(fits, await self._checked(loaded, wanted, some)))
-                if len(hits) >= enough and (wanted.tokens is None or some is ranked):
+            few = [ranked[: enough + _FEW]] if wanted.tokens is None else []
+            for some in (*few, ranked):  # most often, few are enough
+                checked = await self._checked(loaded, wanted, some)
+                hits, again = once(filter(fits, checked))
+                if len(hits) >= enough:
                     return [*hits, *again]
-            if len(again) >= _AGAIN * enough or len(ranked) < k:
+            if len(checked) - len(hits) >= max(_IN_VAIN, 8 * enough) or len(ranked) < k:
                 return [*hits, *again]
             k *= 4
 

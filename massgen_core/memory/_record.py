@@ -121,16 +121,17 @@ class NewMemory:
         for name in _TUPLES:
             object.__setattr__(self, name, texts_of(name, getattr(self, name)))
         _check_text("text", self.text)
-        object.__setattr__(self, "text", with_pairs_joined(self.text))  # as JSON has the rest
         _check_text("kind", self.kind)
         if not _KIND.fullmatch(self.kind):
             raise InvalidArgument(
                 f"kind is {self.kind!r}, expected a lower-case word", hint='E.g. kind="fact".'
             )
-        if self.id is not None and not _ID.fullmatch(str(self.id)):
-            raise InvalidArgument(
-                f"id is {self.id!r}, expected up to 128 letters, digits and . _ : @ / -"
-            )
+        if self.id is not None:
+            _check_text("id", self.id)
+            if not _ID.fullmatch(self.id):
+                raise InvalidArgument(
+                    f"id is {self.id!r}, expected up to 128 letters, digits and . _ : @ / -"
+                )
         if self.visibility not in get_args(Visibility):
             raise InvalidArgument(f"visibility is {self.visibility!r}, expected scope or private")
         if not isinstance(self.pinned, bool):
@@ -144,6 +145,16 @@ class NewMemory:
         for name in _TIMES:
             _check_time(name, getattr(self, name))
         _check_meta(self.meta)
+        self._make_plain()
+
+    def _make_plain(self) -> None:
+        """Keep the text of an enum's member and NumPy's numbers as what JSON gives back."""
+        for name in ("text", "kind", "speaker", "producer", "owner", "visibility", "id"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, with_pairs_joined(str.__str__(value)))
+        for name in (*_SHARES, *_TIMES):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, float(value))
 
 
 _GIVEN: Final = frozenset(each.name for each in fields(NewMemory)) - {"text", "scope"}

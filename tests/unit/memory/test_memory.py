@@ -188,7 +188,7 @@ def test_pinned_ones_have_half_of_the_budget_the_newest_first(run):
 
     told = []
     run(work, told=lambda *what: told.append(what))
-    assert [("ledger", "pinned memories without room in 30 tokens: 19")] == told
+    assert [("ledger", "pinned memories without room in 60 tokens: 19")] == told
 
 
 def test_an_update_makes_a_revision_and_can_be_undone(run):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from massgen_core import open_memory
@@ -72,6 +75,28 @@ def test_what_is_no_file_is_told(tmp_path, name, value):
 @pytest.mark.parametrize("name", ["export", "import_", "import_from", "restore", "snapshot"])
 def test_a_name_that_no_file_can_have_is_told(tmp_path, name, value):
     assert "expected a path" in told(tmp_path, lambda memory: getattr(memory, name)(value))
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, uuid.UUID(int=7), b"x"])
+def test_what_is_no_id_is_told(tmp_path, value):
+    what = told(tmp_path, lambda memory: memory.remember("tea", scope={"user": "ada"}, id=value))
+    assert what.startswith("id is ")
+
+
+class Kind(StrEnum):
+    FACT = "fact"
+
+
+def test_members_of_enums_and_numbers_of_numpy_are_written_as_what_they_are(tmp_path):
+    async def main():
+        async with open_memory(tmp_path) as memory:
+            given = {"kind": Kind.FACT, "id": Kind.FACT, "expires_at": np.float64(5e9)}
+            await memory.remember("tea", scope={"user": "ada"}, importance=np.float64(0.5), **given)
+            record = await memory.get("fact")
+            assert ("fact", 5e9, 0.5) == (record.kind, record.expires_at, record.importance)
+            return (await memory.verify()).problems
+
+    assert () == asyncio.run(main())
 
 
 def test_what_is_no_policy_is_told(tmp_path):
