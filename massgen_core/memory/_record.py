@@ -126,12 +126,7 @@ class NewMemory:
             raise InvalidArgument(
                 f"kind is {self.kind!r}, expected a lower-case word", hint='E.g. kind="fact".'
             )
-        if self.id is not None:
-            _check_text("id", self.id)
-            if not _ID.fullmatch(self.id):
-                raise InvalidArgument(
-                    f"id is {self.id!r}, expected up to 128 letters, digits and . _ : @ / -"
-                )
+        _check_id(self.id)
         if self.visibility not in get_args(Visibility):
             raise InvalidArgument(f"visibility is {self.visibility!r}, expected scope or private")
         if not isinstance(self.pinned, bool):
@@ -359,6 +354,13 @@ def news_of(value: Any) -> list[NewMemory]:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} is {value!r}, expected text")
+
+
+def _check_id(value: object) -> None:
+    if value is not None and not (isinstance(value, str) and _ID.fullmatch(value)):
+        raise InvalidArgument(
+            f"id is {value!r}, expected up to 128 letters, digits and . _ : @ / -"
+        )
 
 
 def _check_meta(value: object) -> None:
