@@ -17,7 +17,7 @@ from massgen_core.clock import uuid7
 from massgen_core.errors import InvalidArgument, LedgerCorrupt
 from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, entries_of, write
-from massgen_core.memory._record import LOST, digest_of, record_from
+from massgen_core.memory._record import LOST, digest_of, record_from, texts_of
 from massgen_core.memory._scope import FIELDS, Scope
 from massgen_core.memory._table import in_scopes, put
 from massgen_core.storage import sync_file, sync_folder
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from massgen_core.memory._access import Right
     from massgen_core.memory._ledger import May
     from massgen_core.memory._log import Entry
 
@@ -95,7 +94,7 @@ def import_lines(conn: sqlite3.Connection, lines: Iterable[str]) -> Imported:
             place, draft = _parsed(line["entry"], number)
             found[draft.record_id].append((place, draft))
         elif "grant" in line:
-            grant(conn, *_granted(line["grant"], number))
+            _grant(conn, line["grant"], number)
     return _merge(conn, found)
 
 
@@ -179,7 +178,7 @@ def _checked(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
             return
         else:
             yield number, line
-        whole.update(f"{text}\n".encode())
+        whole.update(f"{text}\n".encode("utf-8", "surrogatepass"))
         count += 1
     raise LedgerCorrupt(
         f"the archive ends after {count} lines without its checksum",
@@ -190,7 +189,7 @@ def _checked(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
 def _json(text: str, number: int) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise _altered(number, "it is no JSON") from exc
     if not isinstance(line, dict):
         raise _altered(number, "it is no JSON object")
@@ -228,16 +227,17 @@ def _parsed(plain: dict[str, Any], number: int) -> tuple[int, Draft]:
             *(float(plain["at"]), str(plain["actor"]), int(plain["batch"])),
         )
         place = int(plain["seq"])
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
         raise _altered(number, f"a field is missing or wrong: {exc}") from exc
     if body is not None and digest_of(body, text) != digest:
         raise _altered(number, "it does not match its hash")
     return place, draft
 
 
-def _granted(plain: dict[str, Any], number: int) -> tuple[str, Scope, list[Right]]:
+def _grant(conn: sqlite3.Connection, plain: dict[str, Any], number: int) -> None:
     try:
-        return str(plain["principal"]), Scope(**plain["scope"]), list(plain["rights"])
+        rights = texts_of("rights", plain["rights"])
+        grant(conn, str(plain["principal"]), Scope(**plain["scope"]), rights)
     except (KeyError, TypeError, InvalidArgument) as exc:
         raise _altered(number, f"a field is missing or wrong: {exc}") from exc
 

@@ -27,7 +27,7 @@ from massgen_core.memory._paths import file_of, lines_of, path_of, written
 from massgen_core.memory._record import moment_of, texts_of
 from massgen_core.memory._repair import Mended, repair
 from massgen_core.memory._reversal import rewind
-from massgen_core.memory._scope import Scope, scope_of
+from massgen_core.memory._scope import Scope, is_text, scope_of
 from massgen_core.memory._snapshots import (
     Snapshot,
     alone_in,
@@ -328,7 +328,13 @@ class Keeping(Closing):
         return await self._database.read(partial(get_meta, key=f"mark:{key}"))
 
     async def set_marker(self, key: str, value: str) -> None:
-        """Marks where somebody who feeds this memory stopped."""
+        """Marks where somebody who feeds this memory stopped.
+
+        Raises:
+            InvalidArgument: Key or value is no text.
+        """
+        if not is_text(key) or not is_text(value):
+            raise InvalidArgument(f"marker {key!r} is {value!r}, expected text for both")
         await self._database.write(partial(put_meta, key=f"mark:{key}", value=value))
 
     async def grant(

@@ -133,7 +133,7 @@ def invalidate(
                 one,
                 state="invalidated",
                 rev=one.rev + 1,
-                valid_to=_earlier(one.valid_to, call.now),
+                valid_to=_ended(one, call.now),
             ),
         )
         for one in records
@@ -291,11 +291,13 @@ def _superseded(
             raise not_found(old)
         if record.state == "active":
             since = call.now if new.valid_from is None else new.valid_from
-            until = _earlier(record.valid_to, since)
+            until = _ended(record, since)
             state = replace(record, state="superseded", rev=record.rev + 1, valid_to=until)
             out.append(Change("supersede", state))
     return out
 
 
-def _earlier(one: float | None, other: float) -> float:
-    return other if one is None else min(one, other)
+def _ended(record: MemoryRecord, when: float) -> float:
+    """Until when it is true if that ends at `when`: not later than known, nor before it began."""
+    until = when if record.valid_to is None else min(record.valid_to, when)
+    return until if record.valid_from is None else max(until, record.valid_from)

@@ -56,6 +56,35 @@ def test_an_archive_carries_all_that_there_is(tmp_path):
     assert "eins" == asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("entry", {"rev": float("inf")}),
+        ("entry", {"batch": float("inf")}),
+        ("grant", {"rights": [[]]}),
+        ("grant", {"rights": ["own"]}),
+        ("grant", {"principal": ""}),
+        (None, "[" * 100_000),
+        (None, '"\ud800"'),
+    ],
+)
+def test_whatever_is_altered_is_damage(tmp_path, kind, change):
+    async def main():
+        async with Memory.open(tmp_path / "a") as one, Memory.open(tmp_path / "b") as other:
+            await fill(one)
+            await one.export(tmp_path / "all.jsonl")
+            lines = (tmp_path / "all.jsonl").read_text("utf-8").splitlines()
+            place = next((n for n, line in enumerate(lines) if f'{{"{kind}"' in line[:9]), 1)
+            lines[place] = (
+                json.dumps({kind: {**json.loads(lines[place])[kind], **change}}) if kind else change
+            )
+            with pytest.raises(LedgerCorrupt, match="of the archive cannot be used"):
+                await other.import_(lines)
+            return await other.timeline({})
+
+    assert [] == asyncio.run(main())
+
+
 def test_a_scope_is_exported_by_itself(tmp_path):
     async def main():
         async with Memory.open(tmp_path / "a") as one, Memory.open(tmp_path / "b") as other:

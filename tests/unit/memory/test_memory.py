@@ -331,3 +331,13 @@ def test_damage_is_told_and_never_recalled(run, tmp_path):
     with closing(sqlite3.connect(tmp_path / "massgen.db")) as conn, conn:
         conn.execute("UPDATE memory_log SET text = 'tea with salt' WHERE seq = 1")
     assert ["tea without"] == run(ask)
+
+
+def test_what_an_older_truth_takes_the_place_of_does_not_end_before_it_began(run):
+    async def work(memory):
+        old = await memory.remember("Lives in Rome.", scope=ADA, valid_from=2000.0)
+        await memory.remember("Lives in Oslo.", scope=ADA, valid_from=1000.0, supersedes=[old])
+        record = await memory.get(old)
+        assert (2000.0, 2000.0) == (record.valid_from, record.valid_to)
+
+    run(work)

@@ -83,6 +83,11 @@ def test_what_is_no_id_is_told(tmp_path, value):
     assert what.startswith("id is ")
 
 
+@pytest.mark.parametrize(("key", "value"), [("x", None), ("x\ud800", "y"), (5, "y")])
+def test_what_is_no_marker_is_told(tmp_path, key, value):
+    assert "expected text" in told(tmp_path, lambda memory: memory.set_marker(key, value))
+
+
 class Kind(StrEnum):
     FACT = "fact"
 
