@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +44,7 @@ from massgen_core.storage import (
     fill_from,
     put_in_place,
     refuse_newer,
+    remove_database,
     stored_schema,
     translating,
 )
@@ -104,12 +104,11 @@ def salvage(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Sal
     Raises:
         InvalidArgument: There is no file, or nothing in it is damaged.
         SchemaTooNew: A newer version of this package wrote it, and knows more of it.
+        StorageBusy: Another connection keeps it locked.
         StorageCorrupt: Nothing in it can be read; it stays where it is.
         StorageFull: There is no room for the new file; the damaged one stays where it is.
     """
-    file = _existing(path)
-    _refuse_newer(file)
-    _check_damaged(file)
+    file = _damaged(path)
     with _beside(file) as fresh:
         create_database(fresh, clock)
         with closing(sqlite3.connect(fresh, isolation_level=None)) as conn:
@@ -144,15 +143,14 @@ def restore(
         InvalidArgument: There is no file, it is another program's, nothing in it is damaged, or
             there is no snapshot.
         SchemaTooNew: A newer version of this package wrote one of them.
+        StorageBusy: Another connection keeps the file locked.
         StorageCorrupt: The snapshot is damaged; the file stays where it is.
         StorageFull: There is no room for the copy; the file stays where it is.
     """
-    file, source = _existing(path), check_snapshot(snapshot).path
+    file, source = _damaged(path), check_snapshot(snapshot).path
     empty = file.stat().st_size == 0  # with it, SQLite would delete the log
     if not empty:
-        _refuse_newer(file)
         _refuse_foreign(file)
-        _check_damaged(file)
     with translating(file), _beside(file) as fresh:
         shutil.copyfile(source, fresh)
         create_database(fresh, clock)  # it may be of an older schema
@@ -168,10 +166,13 @@ def restore(
         return put_in_place(fresh, file, clock.now()), whole
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
+def _damaged(path: str | os.PathLike[str]) -> Path:
+    """The file that is meant, if something in it is damaged and no newer version wrote it."""
     file = database_path(path_of("path", path))
     if not file.is_file():
         raise InvalidArgument(f"there is no database at {str(file)!r}", hint="Check the path.")
+    _refuse_newer(file)
+    _check_damaged(file)
     return file
 
 
@@ -179,14 +180,11 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 def _beside(file: Path) -> Iterator[Path]:
     """The name of a new file beside another; nothing is left of it if it is not put in place."""
     fresh = file.with_name(f"{file.name}.salvaging")
-    fresh.unlink(missing_ok=True)
+    remove_database(fresh)
     try:
         yield fresh
     finally:
-        for one in (fresh, *(fresh.with_name(f"{fresh.name}-{end}") for end in ("wal", "shm"))):
-            one.unlink(missing_ok=True)
-        for one in file.parent.glob(f"{escape(fresh.name)}.v*.bak"):  # it was migrated
-            one.unlink()
+        remove_database(fresh)
 
 
 def _refuse_newer(file: Path) -> None:

@@ -66,11 +66,11 @@ def with_app(
 
     from massgen_core.storage import database_path
 
-    creates = new or database_path(app.path).exists()
+    write = write and (new or database_path(app.path).exists())
 
     async def main() -> T:
         async with app:
-            return await work(await app.memory(read_only=not (write and creates)))
+            return await work(await app.memory(read_only=not write))
 
     with cli.busy("Writing …" if write else "Reading …"):
         done = asyncio.run(main())

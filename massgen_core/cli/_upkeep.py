@@ -189,8 +189,11 @@ def restore(
     agreed(f"Replace the database by the snapshot of {moment(checked.created_at)}?", yes=yes)
     try:
         kept = with_memory(cli, path, lambda memory: memory.restore(file), write=True, new=True)
-    except (StorageCorrupt, StorageReadOnly, SchemaTooNew):  # as damage may look
-        kept, whole = salvage.restore(cli.app(path).path, file)
+    except (StorageCorrupt, StorageReadOnly, SchemaTooNew) as exc:  # as damage may look
+        try:
+            kept, whole = salvage.restore(cli.app(path).path, file)
+        except InvalidArgument:  # it is sound, or no database of ours
+            raise exc from None
         if not whole:
             cli.note("what was forgotten since the snapshot may be back: the file did not say it")
     cli.note(f"the database as it was is kept as {kept}")

@@ -18,7 +18,7 @@ from massgen_core.errors import InvalidArgument, LedgerCorrupt
 from massgen_core.memory._access import grant, grants
 from massgen_core.memory._log import Draft, entries, entries_of, write
 from massgen_core.memory._record import LOST, digest_of, record_from, texts_of
-from massgen_core.memory._scope import FIELDS, Scope
+from massgen_core.memory._scope import Scope
 from massgen_core.memory._table import in_scopes, put
 from massgen_core.storage import sync_file, sync_folder
 
@@ -130,12 +130,8 @@ def _plain_lines(
             yield {"entry": _plain(entry, ids[entry.record], inside)}
     if Scope() in scopes:
         for one in grants(conn):
-            scope = {
-                name: value for name, value in zip(FIELDS, one.scope.values(), strict=True) if value
-            }
-            yield {
-                "grant": {"principal": one.principal, "scope": scope, "rights": list(one.rights)}
-            }
+            named, rights = one.scope.named(), list(one.rights)
+            yield {"grant": {"principal": one.principal, "scope": named, "rights": rights}}
 
 
 def _plain(entry: Entry, record_id: str, may: May) -> dict[str, Any]:

@@ -250,5 +250,5 @@ def _ranked(
 
 def name_of(scope: Scope) -> str:
     """A scope in words: ``user=ada agent=x``."""
-    named = [f"{name}={value}" for name, value in zip(FIELDS, scope.values(), strict=True) if value]
-    return " ".join(named) or "what has no scope"
+    named = " ".join(f"{name}={value}" for name, value in scope.named().items())
+    return named or "what has no scope"

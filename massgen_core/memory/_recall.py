@@ -145,9 +145,17 @@ class Recaller:
         return limit * (_RERANKED if self._reranker is not None else 1)
 
     async def in_order(self, wanted: Wanted, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits, best first: those that count judged once more, and repeated texts last."""
+        """The hits, best first: those that count judged once more, and repeated texts last.
+
+        Args:
+            wanted: What is asked.
+            hits: Best first, repeated texts last.
+        """
+        reranker, query = self._reranker, wanted.query
+        if reranker is None or not hits or not query.strip():
+            return list(hits)
         enough = self.enough(wanted.limit)
-        judged = [*await self._reranked(wanted.query, hits[:enough]), *hits[enough:]]
+        judged = [*await self._judged(reranker, query, hits[:enough]), *hits[enough:]]
         said, again = once(judged)
         return [*said, *again]
 
@@ -216,11 +224,8 @@ class Recaller:
             return ()
         return outcome.value[:_WORDINGS]
 
-    async def _reranked(self, query: str, hits: Sequence[Hit]) -> Sequence[Hit]:
-        """The hits in the order of the reranker, if there is one and it works."""
-        reranker = self._reranker
-        if reranker is None or not hits or not query.strip():
-            return hits
+    async def _judged(self, reranker: Reranker, query: str, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """The hits in the order of the reranker, if it works."""
         work = partial(_scores, reranker, query, [hit.record.text for hit in hits])
         outcome = await guarded(work, _PLUGIN_SECONDS)
         if outcome.value is None:

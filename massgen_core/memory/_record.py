@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from massgen_core.errors import InvalidArgument
-from massgen_core.memory._scope import FIELDS, Scope, scope_of
+from massgen_core.memory._scope import Scope, scope_of
 from massgen_core.messages import JSONValue, with_pairs_joined
 
 if TYPE_CHECKING:
@@ -219,10 +219,7 @@ def body_of(record: MemoryRecord) -> str:
         for (name, default), value in zip(_DEFAULTS.items(), _stored(record), strict=True)
         if value != default and value not in ((), {})
     }
-    scope = {
-        name: value for name, value in zip(FIELDS, record.scope.values(), strict=True) if value
-    }
-    if scope:
+    if scope := record.scope.named():
         values["scope"] = scope
     try:
         return _CANONICAL.encode(values)

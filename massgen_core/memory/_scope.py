@@ -51,6 +51,10 @@ class Scope:
         """The fields in order: tenant, team, user, agent, session, run."""
         return self.tenant, self.team, self.user, self.agent, self.session, self.run
 
+    def named(self) -> dict[str, str]:
+        """The fields that are set, by name, in the same order."""
+        return {name: value for name, value in zip(FIELDS, self.values(), strict=True) if value}
+
 
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Scope))
 """The names of a scope's fields, in order."""

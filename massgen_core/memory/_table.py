@@ -112,11 +112,12 @@ def covered(scopes: Sequence[Scope]) -> tuple[str, list[str]]:
 
     Fields are compared exactly, byte by byte.
     """
-    parts, given = [], []
+    parts: list[str] = []
+    given: list[str] = []
     for scope in scopes:
-        set_ = [(name, value) for name, value in zip(FIELDS, scope.values(), strict=True) if value]
-        parts.append(" AND ".join(f"{name} = ?" for name, _ in set_) or "1")
-        given += [value for _, value in set_]
+        named = scope.named()
+        parts.append(" AND ".join(f"{name} = ?" for name in named) or "1")
+        given += named.values()
     return " OR ".join(f"({part})" for part in parts) or "0", given
 
 

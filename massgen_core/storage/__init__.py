@@ -16,7 +16,7 @@ from massgen_core.storage._blobs import (
     put_blobs,
     unpack,
 )
-from massgen_core.storage._copy import free_name, put_in_place, sync_file
+from massgen_core.storage._copy import free_name, put_in_place, remove_database, sync_file
 from massgen_core.storage._database import (
     BUSY_TIMEOUT,
     Database,
@@ -70,6 +70,7 @@ __all__ = [
     "put_blobs",
     "put_in_place",
     "refuse_newer",
+    "remove_database",
     "snapshots_beside",
     "stored_schema",
     "sync_file",

@@ -87,7 +87,7 @@ def swap_in(
     try:
         with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as old:
             _lock(old, path)
-            _remove(incoming)  # a log that a kill left would be applied to the new copy
+            remove_database(incoming)  # a log that a kill left would be applied to the new copy
             copy_database(replacement, incoming)
             with closing(connect(incoming)) as new:
                 prepared = _prepared(old, new, prepare)
@@ -96,14 +96,15 @@ def swap_in(
             incoming.replace(path)
             sync_folder(path.parent)
     finally:
-        _remove(incoming)
+        remove_database(incoming)
     return prepared
 
 
-def _remove(path: Path) -> None:
+def remove_database(path: Path) -> None:
+    """Delete a file that nobody has open, with its logs, and with what its migration backed up."""
     for end in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + end).unlink(missing_ok=True)
-    for backup in path.parent.glob(f"{escape(path.name)}.v*.bak"):  # it was migrated
+    for backup in path.parent.glob(f"{escape(path.name)}.v*.bak"):
         backup.unlink()
 
 

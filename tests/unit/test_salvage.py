@@ -88,6 +88,20 @@ def damage(folder, start, length, fill_with=b"\xff"):
         file.write(fill_with * length)
 
 
+def killed(original, tmp_path):
+    """What a process leaves that is killed: its newest pages are in the write-ahead log."""
+    live, copy = tmp_path / "live", tmp_path / "copy"
+    shutil.copytree(original, live)
+
+    async def main():
+        async with open_memory(live) as memory:
+            await memory.remember("memory of the log", scope=ADA, id="new")
+            shutil.copytree(live, copy)
+
+    asyncio.run(main())
+    return copy
+
+
 def refuses_to_open(folder):
     async def main():
         async with open_memory(folder) as memory:
@@ -125,15 +139,7 @@ def test_an_error_at_opening_says_what_to_do(folder):
 def test_what_only_the_log_has_comes_back_too(original, tmp_path):
     """A process that was killed leaves its newest pages in the write-ahead log."""
     expected = asyncio.run(contents(original))
-    live, copy = tmp_path / "live", tmp_path / "copy"
-    shutil.copytree(original, live)
-
-    async def main():
-        async with open_memory(live) as memory:
-            await memory.remember("memory of the log", scope=ADA, id="new")
-            shutil.copytree(live, copy)
-
-    asyncio.run(main())
+    copy = killed(original, tmp_path)
     assert (copy / "massgen.db-wal").stat().st_size > 0
     damage(copy, 0, 100)
     salvage(copy)
@@ -363,15 +369,7 @@ def test_no_snapshot_takes_the_place_of_what_is_not_ours(folder, tmp_path):
 
 
 def test_the_log_beside_an_emptied_file_is_not_deleted(original, tmp_path):
-    live, copy = tmp_path / "live", tmp_path / "copy"
-    shutil.copytree(original, live)
-
-    async def main():
-        async with open_memory(live) as memory:
-            await memory.remember("memory of the log", scope=ADA, id="new")
-            shutil.copytree(live, copy)
-
-    asyncio.run(main())
+    copy = killed(original, tmp_path)
     (copy / "massgen.db").write_bytes(b"")
     refuses_to_open(copy)
     salvage(copy)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from massgen_core.errors import StorageReadOnly
 from massgen_core.storage import SCHEMA
 
 ADA = ("--scope", "user=ada")
@@ -144,6 +145,17 @@ def test_a_memory_takes_the_place_of_another_and_may_be_private(mgc, told):
     found = mgc("memory", "show", secret, "--json").envelope["data"]
     assert ("bob", "private") == (found["owner"], found["visibility"])
     assert new in mgc("memory", "search", "cat", *ADA).out
+
+
+def test_a_restore_that_cannot_write_says_so_of_a_sound_file(mgc, told, monkeypatch):
+    async def refuses(_, snapshot):
+        raise StorageReadOnly("no writing here", path=str(snapshot))
+
+    file = mgc("memory", "snapshot").out.strip()
+    monkeypatch.setattr("massgen_core.memory.Memory.restore", refuses)
+    done = mgc("memory", "restore", file, "--yes", "--json")
+    assert "no writing here" == done.envelope["error"]["message"]
+    assert 0 == mgc("memory", "show", told).code
 
 
 def test_memory_is_rewound(mgc, told):
