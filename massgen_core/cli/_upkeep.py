@@ -1,6 +1,7 @@
 """``mgc memory``: checking, mending, copying and moving the whole of it."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that others start fast
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -26,7 +27,9 @@ from massgen_core.errors import (
 )
 
 if TYPE_CHECKING:
-    from massgen_core.memory import Imported, MemoryReport, Mended, Snapshot
+    from collections.abc import Awaitable
+
+    from massgen_core.memory import Brought, Imported, Memory, MemoryReport, Mended, Snapshot
     from massgen_core.memory._bringing import Format
 
 
@@ -255,6 +258,8 @@ def import_(
     `.massgen` folder or its memory files, mem0's `get_all` as JSON, a LangGraph store as SQLite
     file or JSON lines, the exports of ChatGPT and Claude.
     """
+    from massgen_core.storage import database_path
+
     if not source.exists():
         raise InvalidArgument(f"there is no file {str(source)!r}")
     if origin is None and _is_archive(source):
@@ -268,19 +273,19 @@ def import_(
         if done < of:
             cli.note(f"{done:,} of {of:,} memories")
 
-    brought = with_memory(
-        cli,
-        path,
-        lambda memory: memory.import_from(
+    def bring(memory: "Memory") -> "Awaitable[Brought]":
+        return memory.import_from(
             source,
             format=cast("Format | None", origin),
             scope=whose,
             dry_run=dry_run,
             progress=progress,
-        ),
-        write=True,
-        new=True,
-    )
+        )
+
+    with tempfile.TemporaryDirectory() as nothing:
+        if dry_run and not database_path(cli.app(path).path).exists():
+            path = Path(nothing)  # so that none is made
+        brought = with_memory(cli, path, bring, write=True, new=True)
     for reason, number in brought.skipped.items():
         cli.note(f"left out: {number:,} ({reason})")
     would = "would be " if dry_run else ""

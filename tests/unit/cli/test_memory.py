@@ -383,6 +383,7 @@ def test_what_mem0_remembers_is_imported_once(mgc, folder):
 
     would = mgc("memory", "import", "mem0.json", "--dry-run")
     assert "mem0: 1 would be new, 0 of them would be changed, 0 there already\n" == would.out
+    assert not list(folder.rglob("*.db"))
     done = mgc("memory", "import", "mem0.json", "--from", "mem0", "--json").envelope["data"]
     assert (1, 0, "mem0") == (done["new"], done["same"], done["format"])
     assert "1 there already" in mgc("memory", "import", "mem0.json").out
